@@ -1,0 +1,1 @@
+"""Networks as plain torch modules: tensors in, tensors out. No files, no network access, no interface."""
