@@ -15,16 +15,19 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class TrunkConfig:
-    """Shape of a trunk. Strides by stage: 4, 8, 16 and `last_stride` times 16."""
+    """Shape of a trunk.
 
-    width: int = 56
-    depths: tuple[int, int, int, int] = (2, 3, 4, 2)
-    last_stride: int = 1
+    Attributes:
+        stem: channels of the stem.
+        channels: channels that come out of each of the four stages (strides 4, 8, 16 and 16).
+        depths: residual blocks a stage.
+        bottleneck: inner channels of the last stage's bottleneck blocks.
+    """
 
-    @property
-    def channels(self) -> tuple[int, int, int, int]:
-        """Channels that come out of each stage."""
-        return (self.width, self.width * 2, self.width * 4, self.width * 8)
+    stem: int = 32
+    channels: tuple[int, int, int, int] = (32, 96, 192, 512)
+    depths: tuple[int, int, int, int] = (1, 2, 3, 2)
+    bottleneck: int = 160
 
 
 class InstanceBatchNorm(nn.Module):
@@ -41,33 +44,56 @@ class InstanceBatchNorm(nn.Module):
         return torch.cat([self.instance(a), self.batch(b)], dim=1)
 
 
-class BasicBlock(nn.Module):
-    """Two 3x3 convolutions and a shortcut; `ibn` puts instance-batch norm after the first."""
+class Residual(nn.Module):
+    """A branch added to its shortcut."""
 
-    def __init__(self, channels_in: int, channels: int, stride: int, ibn: bool) -> None:
+    def __init__(self, branch: nn.Sequential, channels_in: int, channels: int, stride: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(channels_in, channels, 3, stride, 1, bias=False)
-        self.norm1 = InstanceBatchNorm(channels) if ibn else nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, 1, 1, bias=False)
-        self.norm2 = nn.BatchNorm2d(channels)
-        self.relu = nn.ReLU(inplace=True)
+        self.branch = branch
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or channels_in != channels:
             self.shortcut = nn.Sequential(
                 nn.Conv2d(channels_in, channels, 1, stride, bias=False), nn.BatchNorm2d(channels)
             )
+        self.relu = nn.ReLU(inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.relu(self.norm1(self.conv1(x)))
-        return self.relu(self.norm2(self.conv2(y)) + self.shortcut(x))
+        return self.relu(self.branch(x) + self.shortcut(x))
+
+
+def basic_block(channels_in: int, channels: int, stride: int) -> Residual:
+    """Two 3x3 convolutions, instance-batch norm after the first."""
+    branch = nn.Sequential(
+        nn.Conv2d(channels_in, channels, 3, stride, 1, bias=False),
+        InstanceBatchNorm(channels),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(channels, channels, 3, 1, 1, bias=False),
+        nn.BatchNorm2d(channels),
+    )
+    return Residual(branch, channels_in, channels, stride)
+
+
+def bottleneck_block(channels_in: int, inner: int, channels: int) -> Residual:
+    """1x1, 3x3, 1x1, all batch-normed: here, what instance norm would drop is what tells people apart."""
+    branch = nn.Sequential(
+        nn.Conv2d(channels_in, inner, 1, bias=False),
+        nn.BatchNorm2d(inner),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(inner, inner, 3, 1, 1, bias=False),
+        nn.BatchNorm2d(inner),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(inner, channels, 1, bias=False),
+        nn.BatchNorm2d(channels),
+    )
+    return Residual(branch, channels_in, channels, 1)
 
 
 class Trunk(nn.Module):
     """RGB pictures -> feature maps of four stages.
 
-    Input (N, 3, H, W), normalised; H and W multiples of 16 (256x128 for people). Output: a list of four maps, strides
-    4, 8, 16 and 16 (with `last_stride` 1), channels `config.channels`. Dense 3x3 convolutions throughout: processors run
-    them far better than depthwise ones of the same cost.
+    Input (N, 3, H, W), normalised; H and W multiples of 16 (256x128 for people). Output: a list of four maps at strides
+    4, 8, 16 and 16 with `config.channels` channels. Dense 3x3 convolutions throughout: processors run them far better
+    than depthwise ones of the same cost. The last stage keeps its resolution, since parts are read from it.
     """
 
     def __init__(self, config: TrunkConfig | None = None) -> None:
@@ -76,27 +102,28 @@ class Trunk(nn.Module):
         # Space-to-depth and one strided 3x3 see 6x6 pixels a step at a quarter of a 7x7 stem's cost.
         self.stem = nn.Sequential(
             nn.PixelUnshuffle(2),
-            nn.Conv2d(12, config.width, 3, 2, 1, bias=False),
-            nn.BatchNorm2d(config.width),
+            nn.Conv2d(12, config.stem, 3, 2, 1, bias=False),
+            nn.BatchNorm2d(config.stem),
             nn.ReLU(inplace=True),
         )
         stages = []
-        channels_in = config.width
+        channels_in = config.stem
         for i, (depth, channels) in enumerate(zip(config.depths, config.channels, strict=True)):
-            stride = 1 if i == 0 else (config.last_stride if i == 3 else 2)
             blocks = []
             for j in range(depth):
-                # Not in the last stage: there, what instance norm would drop is what tells people apart.
-                blocks.append(BasicBlock(channels_in, channels, stride if j == 0 else 1, ibn=i < 3))
+                if i < 3:
+                    blocks.append(basic_block(channels_in, channels, stride=2 if i > 0 and j == 0 else 1))
+                else:
+                    blocks.append(bottleneck_block(channels_in, config.bottleneck, channels))
                 channels_in = channels
             stages.append(nn.Sequential(*blocks))
         self.stages = nn.ModuleList(stages)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-        for module in self.modules():
-            if isinstance(module, BasicBlock):
-                nn.init.zeros_(module.norm2.weight)  # each block starts as its shortcut: deeper trunks train sooner
+            elif isinstance(module, Residual):
+                # Each block starts as its shortcut: deeper trunks train sooner.
+                nn.init.zeros_(module.branch[-1].weight)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         if x.ndim != 4 or x.shape[1] != 3 or x.shape[2] % 16 or x.shape[3] % 16:

@@ -1,0 +1,7 @@
+"""`python -m reid`: the command line."""
+
+import sys
+
+from reid.cli import main
+
+sys.exit(main())

@@ -1,0 +1,195 @@
+"""The training loop, once for every recipe: epochs, checkpoints, exact resume, averaged weights and a log that plots.
+
+A recipe knows its data, loss and schedule; the loop knows nothing of them. Runs live under `runs/` by default:
+`last.pt` (everything that a resume needs), `weights.safetensors` (the averaged weights) and `log.jsonl` (a line an epoch).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from reid.errors import WeightsError
+
+
+class Recipe(Protocol):
+    """What a network's training brings along."""
+
+    name: str
+    epochs: int
+
+    def build(self) -> nn.Module:
+        """The module that trains, heads that only training needs included."""
+
+    def optimiser(self, model: nn.Module) -> torch.optim.Optimizer:
+        """A fresh optimiser over the model's parameters."""
+
+    def learning_rate(self, progress: float) -> float:
+        """Factor on the optimiser's base rates at `progress` in 0..1 of the whole run."""
+
+    def steps(self, epoch: int) -> int:
+        """Optimiser steps in an epoch."""
+
+    def batches(self, epoch: int) -> Iterator[Any]:
+        """The batches of an epoch, the same whenever that epoch is run."""
+
+    def losses(self, model: nn.Module, batch: Any) -> dict[str, Tensor]:
+        """Named losses already weighted: their sum is minimised."""
+
+    def evaluate(self, model: nn.Module, epoch: int) -> dict[str, float]:
+        """Figures for the log, out of the averaged weights; {} for none at this epoch."""
+
+    def shipped(self, model: nn.Module) -> dict[str, Tensor]:
+        """The tensors worth keeping once training is over."""
+
+
+class AveragedWeights:
+    """Exponential moving average of a model's state, warm-started so that early steps do not linger."""
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.updates = 0
+        self.state = {k: v.detach().clone() for k, v in model.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, model: nn.Module) -> None:
+        self.updates += 1
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        for key, value in model.state_dict().items():
+            if value.dtype.is_floating_point:
+                self.state[key].lerp_(value, 1 - decay)
+            else:
+                self.state[key].copy_(value)
+
+
+def bf16_is_fast() -> bool:
+    """True where the processor multiplies bfloat16 in hardware; elsewhere autocast would slow training eightfold."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
+    return "amx_bf16" in flags or "avx512_bf16" in flags
+
+
+def autocast() -> AbstractContextManager[Any]:
+    """bfloat16 autocast where it pays, nothing elsewhere."""
+    return torch.autocast("cpu", torch.bfloat16) if bf16_is_fast() else nullcontext()
+
+
+def seed_everything(seed: int) -> None:
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002 - seeds libraries that draw from the global generator
+    torch.manual_seed(seed)
+
+
+def fit(
+    recipe: Recipe,
+    run: Path,
+    *,
+    resume: bool = False,
+    seed: int = 0,
+    ema_decay: float = 0.999,
+    clip_norm: float = 5.0,
+    stop_after: float | None = None,
+    say: Callable[[str], None] | None = None,
+) -> Path:
+    """Train a recipe to its last epoch and return the path of the averaged weights.
+
+    Args:
+        run: folder of this run; made when missing.
+        resume: go on from `run/last.pt` (from the start where there is none). Every epoch is seeded by its number, so
+            a resumed run makes the same steps as one that was never broken off.
+        seed: seeds the initial weights and, with the epoch's number, everything random after.
+        ema_decay: decay of the averaged weights.
+        clip_norm: largest gradient norm.
+        stop_after: seconds after which the run stops at the end of the epoch in progress.
+        say: takes a line of progress an epoch; standard error when left out.
+
+    Raises:
+        WeightsError: `run/last.pt` is of another recipe.
+    """
+    say = say or (lambda line: print(line, file=sys.stderr, flush=True))
+    run.mkdir(parents=True, exist_ok=True)
+    torch.set_flush_denormal(True)
+    seed_everything(seed)
+    model = recipe.build().to(memory_format=torch.channels_last)
+    optimiser = recipe.optimiser(model)
+    base_rates = [group["lr"] for group in optimiser.param_groups]
+    averaged = AveragedWeights(model, ema_decay)
+    first_epoch = 0
+    last = run / "last.pt"
+    if resume and last.exists():
+        saved = torch.load(last, weights_only=True)
+        if saved["recipe"] != recipe.name:
+            raise WeightsError(
+                f"{last} belongs to the recipe {saved['recipe']!r}, not {recipe.name!r}; name another run."
+            )
+        model.load_state_dict(saved["model"])
+        optimiser.load_state_dict(saved["optimiser"])
+        averaged.state, averaged.updates = saved["averaged"], saved["updates"]
+        first_epoch = saved["epoch"] + 1
+    started = time.monotonic()
+    for epoch in range(first_epoch, recipe.epochs):
+        seed_everything(seed + 1000 * (epoch + 1))
+        model.train()
+        steps, sums, pictures, epoch_started = recipe.steps(epoch), {}, 0, time.monotonic()
+        for step, batch in enumerate(recipe.batches(epoch)):
+            factor = recipe.learning_rate((epoch + step / steps) / recipe.epochs)
+            for group, rate in zip(optimiser.param_groups, base_rates, strict=True):
+                group["lr"] = rate * factor
+            losses = recipe.losses(model, batch)
+            total = torch.stack(list(losses.values())).sum()
+            if not torch.isfinite(total):
+                raise FloatingPointError(f"loss became {total.item()} in epoch {epoch}, step {step}: {losses}")
+            optimiser.zero_grad(set_to_none=True)
+            total.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
+            optimiser.step()
+            averaged.update(model)
+            for key, value in losses.items():
+                sums[key] = sums.get(key, 0.0) + value.item()
+            pictures += len(batch[0])
+        line: dict[str, Any] = {"epoch": epoch, "seconds": round(time.monotonic() - epoch_started, 1)}
+        line["pictures_a_second"] = round(pictures / max(line["seconds"], 1e-6), 1)
+        line |= {key: round(value / steps, 4) for key, value in sums.items()}
+        current = {k: v.clone() for k, v in model.state_dict().items()}
+        model.load_state_dict(averaged.state)
+        model.eval()
+        line |= {k: round(v, 4) for k, v in recipe.evaluate(model, epoch).items()}
+        _save_tensors(recipe.shipped(model), run / "weights.safetensors")
+        model.load_state_dict(current)
+        state = {
+            "recipe": recipe.name,
+            "epoch": epoch,
+            "model": current,
+            "optimiser": optimiser.state_dict(),
+            "averaged": averaged.state,
+            "updates": averaged.updates,
+        }
+        torch.save(state, run / "last.pt.new")
+        os.replace(run / "last.pt.new", last)  # a run killed while saving keeps its previous checkpoint
+        with open(run / "log.jsonl", "a", encoding="utf-8") as log:
+            log.write(json.dumps(line) + "\n")
+        say(json.dumps(line))
+        if stop_after is not None and time.monotonic() - started > stop_after:
+            say(f"stopped after {epoch + 1} of {recipe.epochs} epochs; resume goes on from here")
+            break
+    return run / "weights.safetensors"
+
+
+def _save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
+    temporary = path.with_suffix(".new")
+    save_file({k: v.contiguous() for k, v in tensors.items()}, str(temporary))
+    os.replace(temporary, path)

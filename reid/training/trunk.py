@@ -1,0 +1,141 @@
+"""Recipe `trunk`: FEA NET on identities, with a teacher's embeddings where they were cached.
+
+Losses: softmax with label smoothing on the neck and on each stripe, batch-hard triplets on the pooled feature (Hermans
+et al., "In Defense of the Triplet Loss", 2017), and two that follow the teacher: its direction (cosine) and its
+neighbourhoods (Kullback-Leibler divergence of similarity rows within the batch; Park et al., "Relational Knowledge
+Distillation", CVPR 2019, in spirit).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from pytorch_metric_learning.losses import TripletMarginLoss
+from pytorch_metric_learning.miners import BatchHardMiner
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from models.gpn.fea_net import FeaNet
+from models.trunk import TrunkConfig
+from reid.training.loop import autocast
+from reid.training.people import Augmentation, People, augment, identity_batches
+
+
+class TrunkTraining(nn.Module):
+    """FEA NET with the heads that only training needs."""
+
+    def __init__(self, net: FeaNet, n_identities: int) -> None:
+        super().__init__()
+        self.net = net
+        self.classify = nn.Linear(net.channels, n_identities, bias=False)
+        self.classify_stripe = nn.ModuleList(
+            nn.Linear(net.stripe_dim, n_identities, bias=False) for _ in range(net.n_stripes)
+        )
+        for module in [self.classify, *self.classify_stripe]:
+            nn.init.normal_(module.weight, std=0.01)
+
+
+class TrunkRecipe:
+    """See the module's text. `people` holds pictures at the size this run trains at."""
+
+    name = "trunk"
+
+    def __init__(
+        self,
+        people: People,
+        *,
+        epochs: int,
+        start: Path | None = None,
+        config: TrunkConfig | None = None,
+        rate: float = 1e-3,
+        weight_decay: float = 0.02,
+        warm_up: float = 0.03,
+        batch_people: int = 16,
+        batch_views: int = 4,
+        teach: float = 1.0,
+        augmentation: Augmentation | None = None,
+        validation: Any = None,
+        evaluate_every: int = 5,
+    ) -> None:
+        self.people, self.epochs, self.start, self.config = people, epochs, start, config
+        self.rate, self.weight_decay, self.warm_up = rate, weight_decay, warm_up
+        self.batch_people, self.batch_views, self.teach = batch_people, batch_views, teach
+        self.augmentation = augmentation or Augmentation()
+        self.validation, self.evaluate_every = validation, evaluate_every
+        self.miner = BatchHardMiner()
+        self.triplet = TripletMarginLoss(margin=0.3)
+
+    def build(self) -> TrunkTraining:
+        model = TrunkTraining(FeaNet(self.config), self.people.n_identities)
+        if self.start is not None:
+            model.net.load_state_dict(load_file(self.start))
+        return model
+
+    def optimiser(self, model: nn.Module) -> torch.optim.Optimizer:
+        decayed = [p for p in model.parameters() if p.ndim > 1]
+        others = [p for p in model.parameters() if p.ndim <= 1]
+        groups = [{"params": decayed, "weight_decay": self.weight_decay}, {"params": others, "weight_decay": 0.0}]
+        return torch.optim.AdamW(groups, lr=self.rate, betas=(0.9, 0.99))
+
+    def learning_rate(self, progress: float) -> float:
+        if progress < self.warm_up:
+            return max(0.01, progress / self.warm_up)
+        return 0.5 * (1 + math.cos(math.pi * (progress - self.warm_up) / (1 - self.warm_up))) * 0.99 + 0.01
+
+    def steps(self, epoch: int) -> int:
+        return len(self.people) // (self.batch_people * self.batch_views)
+
+    def batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
+        rng = np.random.default_rng([7, epoch])
+        people = self.people
+        for index in identity_batches(people.identities, self.batch_people, self.batch_views, rng, self.steps(epoch)):
+            pictures = augment(people.pictures[index], rng, self.augmentation)
+            taught = None if people.taught is None else torch.from_numpy(people.taught[index])
+            yield pictures, torch.from_numpy(people.identities[index]), taught
+
+    def losses(self, model: nn.Module, batch: tuple[Tensor, Tensor, Tensor | None]) -> dict[str, Tensor]:
+        pictures, identities, taught = batch
+        with autocast():
+            out = model.net(pictures)
+            logits = model.classify(out["neck"])
+            stripe_logits = [head(out["stripes"][:, i]) for i, head in enumerate(model.classify_stripe)]
+        smooth = 0.1
+        losses = {
+            "identity": F.cross_entropy(logits.float(), identities, label_smoothing=smooth),
+            "stripes": 0.5
+            * torch.stack(
+                [F.cross_entropy(s.float(), identities, label_smoothing=smooth) for s in stripe_logits]
+            ).mean(),
+        }
+        pooled = out["pooled"].float()
+        losses["triplet"] = self.triplet(pooled, identities, self.miner(pooled, identities))
+        if taught is not None and self.teach > 0:
+            losses |= {k: self.teach * v for k, v in follow_teacher(out["embedding"].float(), taught).items()}
+        return losses
+
+    def evaluate(self, model: nn.Module, epoch: int) -> dict[str, float]:
+        if self.validation is None or ((epoch + 1) % self.evaluate_every and epoch + 1 != self.epochs):
+            return {}
+        return self.validation(model.net)
+
+    def shipped(self, model: nn.Module) -> dict[str, Tensor]:
+        return dict(model.net.state_dict())
+
+
+def follow_teacher(student: Tensor, teacher: Tensor, temperature: float = 0.07) -> dict[str, Tensor]:
+    """Losses that pull student embeddings (N, D) towards a teacher's (N, D); rows of zeros have no teacher."""
+    has = teacher.abs().sum(1) > 0
+    student, teacher = F.normalize(student[has], dim=1), F.normalize(teacher[has], dim=1)
+    if len(student) < 2:
+        return {}
+    eye = torch.eye(len(student), dtype=torch.bool)
+    row_s = (student @ student.T / temperature).masked_fill(eye, -1e4)
+    row_t = (teacher @ teacher.T / temperature).masked_fill(eye, -1e4)
+    relation = F.kl_div(row_s.log_softmax(1), row_t.log_softmax(1), log_target=True, reduction="batchmean")
+    return {"direction": 4 * (1 - (student * teacher).sum(1)).mean(), "neighbours": relation}
