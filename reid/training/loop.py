@@ -1,7 +1,7 @@
 """The training loop, once for every recipe: epochs, checkpoints, exact resume, averaged weights and a log that plots.
 
 A recipe knows its data, loss and schedule; the loop knows nothing of them. Runs live under `runs/` by default:
-`last.pt` (everything that a resume needs), `weights.safetensors` (the averaged weights) and `log.jsonl` (a line an epoch).
+`last.pt` (all that a resume needs), `weights.safetensors` (the averaged weights) and `log.jsonl` (a line an epoch).
 """
 
 from __future__ import annotations
@@ -167,7 +167,8 @@ def fit(
         current = {k: v.clone() for k, v in model.state_dict().items()}
         model.load_state_dict(averaged.state)
         model.eval()
-        line |= {k: round(v, 4) for k, v in recipe.evaluate(model, epoch).items()}
+        with torch.no_grad():
+            line |= {k: round(v, 4) for k, v in recipe.evaluate(model, epoch).items()}
         _save_tensors(recipe.shipped(model), run / "weights.safetensors")
         model.load_state_dict(current)
         state = {

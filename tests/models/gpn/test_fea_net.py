@@ -1,0 +1,47 @@
+"""FEA NET: its outputs, generalised-mean pooling against its limits, and that stripes look at their own rows."""
+
+import pytest
+import torch
+
+from models.gpn.fea_net import FeaNet, GeM
+from models.trunk import TrunkConfig
+
+TINY = TrunkConfig(stem=8, channels=(8, 12, 16, 24), depths=(1, 1, 1, 1), bottleneck=8)
+
+
+def test_outputs():
+    out = FeaNet(TINY, dim=20, stripes=3, stripe_dim=10).eval()(torch.randn(2, 3, 96, 48))
+    assert out["pooled"].shape == (2, 24)
+    assert out["neck"].shape == (2, 24)
+    assert out["embedding"].shape == (2, 20)
+    assert out["stripes"].shape == (2, 3, 10)
+
+
+@pytest.mark.parametrize("p", [1.0, 3.0])
+def test_gem_is_the_generalised_mean(p):
+    x = torch.rand(2, 5, 4, 3) + 0.1
+    torch.testing.assert_close(GeM(p)(x), x.pow(p).mean((2, 3)).pow(1 / p))
+
+
+def test_gem_nears_the_maximum():
+    x = torch.rand(2, 5, 4, 3)
+    torch.testing.assert_close(GeM(200.0)(x), x.amax((2, 3)), atol=0.03, rtol=0.03)
+
+
+def test_gem_learns_its_power():
+    pool = GeM()
+    pool(torch.rand(1, 2, 3, 3)).sum().backward()
+    assert pool.p.grad is not None
+    assert pool.p.grad.abs() > 0
+
+
+def test_a_stripe_sees_its_own_rows_only():
+    net = FeaNet(TINY, stripes=4).eval()
+    maps = [torch.zeros(1)] * 3 + [torch.rand(1, 24, 8, 4)]
+    net.trunk.forward = lambda x: maps
+    before = net(torch.zeros(1, 3, 16, 16))["stripes"]
+    maps[3] = maps[3].clone()
+    maps[3][:, :, :2] += 1
+    after = net(torch.zeros(1, 3, 16, 16))["stripes"]
+    assert not torch.allclose(before[:, 0], after[:, 0])
+    torch.testing.assert_close(before[:, 1:], after[:, 1:])

@@ -1,0 +1,61 @@
+"""The trunk's recipe: a few steps lower the loss; the teacher's losses vanish where student and teacher agree."""
+
+import json
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+
+from models.gpn.fea_net import FeaNet
+from models.trunk import TrunkConfig
+from reid.training.loop import fit
+from reid.training.people import People
+from reid.training.trunk import TrunkRecipe, follow_teacher
+
+TINY = TrunkConfig(stem=8, channels=(8, 12, 16, 24), depths=(1, 1, 1, 1), bottleneck=8)
+
+
+def coloured_people(n=8, views=6, seed=0):
+    rng = np.random.default_rng(seed)
+    upper, lower = rng.integers(0, 256, (2, n, 3))
+    pictures = np.zeros((n * views, 32, 16, 3), np.uint8)
+    pictures[:, :16], pictures[:, 16:] = (np.repeat(c, views, 0)[:, None, None] for c in (upper, lower))
+    noise = rng.integers(-20, 20, pictures.shape)
+    taught = np.repeat(np.eye(n, 16, dtype=np.float32), views, 0)
+    identities = np.repeat(np.arange(n), views)
+    return People((pictures + noise).clip(0, 255).astype(np.uint8), identities, np.zeros(n * views, int), taught)
+
+
+def test_training_lowers_the_loss_and_ships_fea_net(tmp_path):
+    recipe = TrunkRecipe(coloured_people(), epochs=8, config=TINY, batch_people=4, batch_views=4, rate=3e-3)
+    recipe.build = build_with_dim(recipe, 16)
+    weights = fit(recipe, tmp_path, say=lambda line: None)
+    log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert log[-1]["identity"] < log[0]["identity"]
+    assert log[-1]["direction"] < log[0]["direction"]
+    FeaNet(TINY, dim=16).load_state_dict(load_file(weights))
+
+
+def build_with_dim(recipe, dim):
+    from reid.training.trunk import TrunkTraining
+
+    return lambda: TrunkTraining(FeaNet(TINY, dim=dim), recipe.people.n_identities)
+
+
+def test_following_a_teacher_costs_nothing_once_there():
+    teacher = torch.nn.functional.normalize(torch.randn(12, 8), dim=1)
+    losses = follow_teacher(teacher * 3, teacher)
+    assert losses["direction"].abs() < 1e-5
+    assert losses["neighbours"].abs() < 1e-5
+    away = follow_teacher(torch.randn(12, 8), teacher)
+    assert away["direction"] > 0.5
+    assert away["neighbours"] > 0.1
+
+
+def test_rows_without_a_teacher_are_left_out():
+    teacher = torch.zeros(6, 8)
+    assert follow_teacher(torch.randn(6, 8), teacher) == {}
+    teacher[:2] = torch.nn.functional.normalize(torch.randn(2, 8), dim=1)
+    student = torch.randn(6, 8)
+    student[:2] = teacher[:2]
+    assert follow_teacher(student, teacher)["direction"] < 1e-5
