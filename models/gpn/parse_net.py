@@ -1,0 +1,32 @@
+"""PARSE NET: a label for every pixel of a person, occluders and other people being background."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.gpn.anatomy import LABELS
+from models.gpn.decoder import conv_block
+
+
+class ParseNet(nn.Module):
+    """Decoder map (N, C, H/4, W/4) and the picture (N, 3, H, W) -> logits (N, L, H/2, W/2).
+
+    The picture itself joins at half its size: edges of sleeves and shoes are finer than the trunk's first map.
+    """
+
+    def __init__(self, channels: int, labels: int = len(LABELS), fine: int = 24) -> None:
+        super().__init__()
+        self.labels = labels
+        self.coarse = nn.Sequential(conv_block(channels, channels), nn.Conv2d(channels, labels, 1))
+        self.reduce = nn.Conv2d(channels, fine, 1, bias=False)
+        self.pixels = conv_block(12, fine)
+        self.fine = nn.Sequential(conv_block(fine * 2 + labels, fine), nn.Conv2d(fine, labels, 1))
+
+    def forward(self, features: Tensor, picture: Tensor) -> Tensor:
+        size = (picture.shape[2] // 2, picture.shape[3] // 2)
+        coarse = F.interpolate(self.coarse(features), size=size, mode="bilinear", align_corners=False)
+        context = F.interpolate(self.reduce(features), size=size, mode="nearest")
+        pixels = self.pixels(F.pixel_unshuffle(picture, 2))
+        return coarse + self.fine(torch.cat([coarse, context, pixels], 1))

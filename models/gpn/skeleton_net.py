@@ -1,0 +1,61 @@
+"""SKELETON NET: 17 joints in the picture, each with a confidence, and in metres around the pelvis.
+
+Joints as expectations over heat maps: Sun et al., "Integral Human Pose Regression", ECCV 2018. Metres read from
+location maps where the joint is: Mehta et al., "VNect", SIGGRAPH 2017.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.gpn.anatomy import JOINTS
+from models.gpn.decoder import conv_block
+
+
+def expect_position(probability: Tensor) -> Tensor:
+    """Mean position of each map: (N, J, H, W) summing to 1 -> (N, J, 2), x and y as fractions of the picture."""
+    h, w = probability.shape[2:]
+    xs = (torch.arange(w, device=probability.device) + 0.5) / w
+    ys = (torch.arange(h, device=probability.device) + 0.5) / h
+    return torch.stack([(probability.sum(2) * xs).sum(2), (probability.sum(3) * ys).sum(2)], 2)
+
+
+class SkeletonNet(nn.Module):
+    """Decoder map (N, C, H, W) -> a dict of the skeleton.
+
+    `heat` (N, J, H, W) logits; `probability`, their softmax over the map; `xy` (N, J, 2) fractions of the picture;
+    `confidence` (N, J) logits of a joint being seen; `xyz` (N, J, 3) metres from the pelvis, camera axes.
+    """
+
+    def __init__(self, channels: int, joints: int = len(JOINTS)) -> None:
+        super().__init__()
+        self.joints = joints
+        self.heat = nn.Sequential(conv_block(channels, channels), nn.Conv2d(channels, joints, 1))
+        self.place = nn.Sequential(conv_block(channels, channels), nn.Conv2d(channels, 3 * joints, 1))
+        self.seen = nn.Sequential(nn.Linear(channels + 2, 64), nn.ReLU(inplace=True), nn.Linear(64, 1))
+        # The body as a whole mends what single joints got wrong.
+        self.refine = nn.Sequential(nn.Linear(joints * 6, 256), nn.ReLU(inplace=True), nn.Linear(256, joints * 3))
+        nn.init.zeros_(self.refine[2].weight)
+        nn.init.zeros_(self.refine[2].bias)
+
+    def forward(self, features: Tensor) -> dict[str, Tensor]:
+        n = len(features)
+        heat = self.heat(features).float()
+        probability = heat.flatten(2).softmax(2).view_as(heat)
+        xy = expect_position(probability)
+        coarse = F.avg_pool2d(features, 2)
+        place = self.place(coarse).float().view(n, self.joints, 3, -1)
+        weight = (F.avg_pool2d(probability, 2) * 4).flatten(2)  # (N, J, HW/4), still sums to 1
+        raw = torch.einsum("njcp,njp->njc", place, weight)
+        sampled = sample_at(features.float(), probability)
+        seen = self.seen(torch.cat([sampled, xy], 2)).squeeze(2)
+        clues = torch.cat([raw, xy, seen[..., None].sigmoid()], 2).flatten(1)
+        xyz = raw + self.refine(clues).view(n, self.joints, 3)
+        return {"heat": heat, "probability": probability, "xy": xy, "confidence": seen, "xyz": xyz}
+
+
+def sample_at(features: Tensor, probability: Tensor) -> Tensor:
+    """Features at each joint: (N, C, H, W) averaged under (N, J, H, W) -> (N, J, C)."""
+    return torch.bmm(probability.flatten(2), features.flatten(2).transpose(1, 2))

@@ -1,0 +1,57 @@
+"""SKELETON NET: positions and metres that can be worked out by hand, shapes, gradients."""
+
+import torch
+
+from models.gpn.anatomy import BONES, JOINTS, MIRRORED
+from models.gpn.skeleton_net import SkeletonNet, expect_position, sample_at
+
+
+def peak(h, w, y, x):
+    p = torch.zeros(1, 1, h, w)
+    p[0, 0, y, x] = 1
+    return p
+
+
+def test_a_peak_is_where_it_is():
+    xy = expect_position(peak(8, 4, 6, 1))
+    torch.testing.assert_close(xy[0, 0], torch.tensor([1.5 / 4, 6.5 / 8]))
+
+
+def test_an_even_map_is_in_the_middle():
+    torch.testing.assert_close(expect_position(torch.full((1, 1, 8, 4), 1 / 32))[0, 0], torch.tensor([0.5, 0.5]))
+
+
+def test_features_are_read_at_the_peak():
+    features = torch.randn(1, 5, 8, 4)
+    torch.testing.assert_close(sample_at(features, peak(8, 4, 3, 2))[0, 0], features[0, :, 3, 2])
+
+
+def test_outputs_and_gradients():
+    net = SkeletonNet(16)
+    out = net(torch.randn(3, 16, 16, 8))
+    assert out["heat"].shape == (3, 17, 16, 8)
+    assert out["xy"].shape == (3, 17, 2)
+    assert out["confidence"].shape == (3, 17)
+    assert out["xyz"].shape == (3, 17, 3)
+    torch.testing.assert_close(out["probability"].sum((2, 3)), torch.ones(3, 17))
+    (out["xy"].square().sum() + out["confidence"].sum() + out["xyz"].square().sum()).backward()
+    assert all(p.grad is not None for p in net.parameters())
+
+
+def test_metres_are_read_where_the_joint_is():
+    net = SkeletonNet(4).eval()
+    heat, place = torch.full((1, 17, 8, 4), -50.0), torch.zeros(1, 51, 4, 2)
+    heat[0, :, 5, 3] = 50.0
+    place[0, :, 2, 1] = torch.arange(51.0)
+    net.heat.forward = lambda x: heat
+    net.place.forward = lambda x: place
+    out = net(torch.zeros(1, 4, 8, 4))
+    torch.testing.assert_close(out["xyz"][0], torch.arange(51.0).view(17, 3), atol=1e-4, rtol=1e-4)
+
+
+def test_anatomy_is_symmetric():
+    mirror = {a: b for pair in MIRRORED for a, b in (pair, pair[::-1])}
+    bones = {frozenset(bone) for bone in BONES}
+    assert {frozenset(mirror.get(j, j) for j in bone) for bone in bones} == bones
+    for a, b in MIRRORED:
+        assert JOINTS[a].replace("left", "right") == JOINTS[b]
