@@ -29,6 +29,9 @@ FAMILY_MODULES: tuple[str, ...] = (
     "reid.backends.lite0",
 )
 
+# Best on real photos first.
+PREFERRED = ("gpn", "resnet", "lite0", "hsv-stripes")
+
 
 @dataclass(frozen=True)
 class Card:
@@ -36,7 +39,8 @@ class Card:
 
     Attributes:
         name: public name, e.g. `sift`; with a tag where there are several weights, e.g. `resnet.imagenet`.
-        family: "baseline", "local descriptor", "retrieval network", "region network", "graph pose network", "scene parser".
+        family: "baseline", "local descriptor", "retrieval network", "region network", "graph pose network" or
+            "scene parser".
         subject: what it was made for: "person", "scene" or "any".
         does: abilities out of `ABILITIES`.
         summary: one sentence for people.
@@ -235,3 +239,8 @@ def get(name: str) -> Backend:
             backend.load()
             _instances[name] = backend
         return _instances[name]
+
+
+def default() -> str:
+    """The backend that is used where none is named: the first of `PREFERRED` that is there."""
+    return next(name for name in PREFERRED if name in _classes())

@@ -40,8 +40,8 @@ def checked_weights(name: str, sha256: str) -> Path:
     found = _sha256(path, status.st_size, status.st_mtime_ns)
     if found != sha256:
         raise WeightsError(
-            f"{path} is not the file this version was measured with (its SHA-256 starts {found[:12]}, not {sha256[:12]}); "
-            "fetch the repository again, Git LFS pointers included."
+            f"{path} is not the file this version was measured with (its SHA-256 starts {found[:12]}, not "
+            f"{sha256[:12]}); fetch the repository again."
         )
     return path
 

@@ -95,7 +95,7 @@ class TrunkRecipe:
         rng = np.random.default_rng([7, epoch])
         people = self.people
         for index in identity_batches(people.identities, self.batch_people, self.batch_views, rng, self.steps(epoch)):
-            pictures = augment(people.pictures[index], rng, self.augmentation)
+            pictures = augment(people.pictures[index], rng, self.augmentation).pictures
             taught = None if people.taught is None else torch.from_numpy(people.taught[index])
             yield pictures, torch.from_numpy(people.identities[index]), taught
 
