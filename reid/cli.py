@@ -58,7 +58,8 @@ def _parser() -> argparse.ArgumentParser:
             sub.add_argument("--json", action="store_true", help="print one JSON document on standard output")
         return sub
 
-    command("backends", _backends, "List the backends: what each does, its dimension, parts, weights and terms.")
+    sub = command("backends", _backends, "List the backends: what each does, its dimension, parts, weights and terms.")
+    sub.add_argument("--markdown", action="store_true", help="print the table that the guide shows")
 
     sub = command("index", _index, "Make or extend a gallery from a folder of pictures and embed them.")
     sub.add_argument("folder", type=Path, metavar="FOLDER")
@@ -142,6 +143,9 @@ def _part_weight(text: str) -> tuple[str, float]:
 def _backends(options: Any) -> None:
     from reid import backends
 
+    if options.markdown:
+        print(backends.markdown_table())
+        return
     rows = []
     for card in backends.cards():
         why_not = backends.create(card.name).why_not_ready()

@@ -244,3 +244,13 @@ def get(name: str) -> Backend:
 def default() -> str:
     """The backend that is used where none is named: the first of `PREFERRED` that is there."""
     return next(name for name in PREFERRED if name in _classes())
+
+
+def markdown_table() -> str:
+    """All backends as a Markdown table, for the guide."""
+    rows = ["| backend | family | subject | does | dimension | terms of the weights | what it is |", "| --- " * 7 + "|"]
+    for c in cards():
+        dim = f"{c.dim:,}" if c.dim else ""
+        cells = (f"`{c.name}`", c.family, c.subject, ", ".join(c.does), dim, c.licence, c.summary)
+        rows.append("| " + " | ".join(cells) + " |")
+    return "\n".join(rows)
