@@ -1,0 +1,123 @@
+"""Losses of the body: joints, metres, parsing under several label schemes, and which parts are seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from models.gpn.anatomy import LABELS, PART_JOINTS, PART_LABELS, PARTS
+
+UNKNOWN = 255
+NO_PARSE, FULL_PARSE, SILHOUETTE, COARSE_PARSE = 0, 1, 2, 3
+"""What a picture's label map holds: nothing, the 11 labels, person or not, or `COARSE_GROUPS`."""
+
+COARSE_NAMES = ("background", "hair", "skin", "upper", "lower", "shoe", "bag", "hat")
+COARSE_GROUPS: tuple[tuple[int, ...], ...] = ((0,), (1,), (2, 3, 6, 7), (4,), (5,), (8,), (9,), (10,))
+"""Labels that a data set which knows only skin, upper and lower clothes cannot tell apart."""
+
+
+@dataclass
+class Bodies:
+    """Truth of N pictures, beside `People`.
+
+    Attributes:
+        joints: (N, J, 3) float32: x, y as fractions of the picture; 2 seen, 1 hidden, 0 unknown.
+        xyz: (N, J, 3) float32, metres from the pelvis in camera axes; NaN where unknown.
+        masks: (N, h, w) uint8 label maps, 255 unknown.
+        scheme: (N,) int64, what each map holds.
+    """
+
+    joints: Tensor
+    xyz: Tensor
+    masks: Tensor
+    scheme: Tensor
+
+
+def joint_losses(out: dict[str, Tensor], joints: Tensor, sigma: float = 0.012) -> dict[str, Tensor]:
+    """Heat maps against Gaussians, positions, and whether each joint is seen.
+
+    `sigma` is a fraction of the picture's height. Hidden joints (1) still have a place; unknown ones (0) count nowhere.
+    """
+    heat, xy = out["heat"], out["xy"]
+    n, j, h, w = heat.shape
+    known = joints[..., 2] > 0
+    weight = known.float() * torch.where(joints[..., 2] > 1, 1.0, 0.3)
+    total = weight.sum().clamp(min=1)
+    xs = (torch.arange(w) + 0.5) / w
+    ys = (torch.arange(h) + 0.5) / h
+    aspect = 0.5  # pictures are twice as high as wide: a fraction of the width is half as many pixels
+    dx = (xs - joints[..., 0, None]) * aspect
+    dy = ys - joints[..., 1, None]
+    log_target = -(dx[:, :, None, :].square() + dy[:, :, :, None].square()) / (2 * sigma**2)
+    target = log_target.flatten(2).softmax(2)
+    cross = -(target * heat.flatten(2).log_softmax(2)).sum(2)
+    away = ((xy - joints[..., :2]).abs() * torch.tensor([aspect, 1.0])).sum(2)
+    seen = F.binary_cross_entropy_with_logits(out["confidence"], (joints[..., 2] > 1).float(), reduction="none")
+    return {
+        "heat": 0.3 * (cross * weight).sum() / total,
+        "place": 10 * (away * weight).sum() / total,
+        "seen": 0.5 * (seen * known).sum() / known.sum().clamp(min=1),
+    }
+
+
+def metre_loss(xyz: Tensor, truth: Tensor) -> Tensor:
+    """Mean distance in metres over the joints whose place is known."""
+    known = torch.isfinite(truth).all(2)
+    if not known.any():
+        return xyz.sum() * 0
+    return (xyz[known] - truth[known]).abs().sum(1).mean()
+
+
+def parse_loss(logits: Tensor, masks: Tensor, scheme: Tensor) -> Tensor:
+    """Cross-entropy under each picture's own scheme: labels that a scheme merges compete as one.
+
+    logits (N, L, h, w); masks (N, h, w) with 255 unknown; scheme (N,).
+    """
+    log_p = logits.float().log_softmax(1)
+    total, count = logits.sum() * 0, 0
+    schemes: dict[int, tuple[tuple[int, ...], ...]] = {
+        FULL_PARSE: tuple((i,) for i in range(len(LABELS))),
+        SILHOUETTE: ((0,), tuple(range(1, len(LABELS)))),
+        COARSE_PARSE: COARSE_GROUPS,
+    }
+    for kind, groups in schemes.items():
+        rows = torch.where(scheme == kind)[0]
+        if not len(rows):
+            continue
+        if kind == FULL_PARSE:
+            grouped = log_p[rows]
+        else:
+            grouped = torch.stack([log_p[rows][:, list(group)].logsumexp(1) for group in groups], 1)
+        # Rare labels (shoes, bags, hats) count somewhat more than their pixels.
+        losses = F.nll_loss(grouped, masks[rows], ignore_index=UNKNOWN, reduction="none")
+        weight = torch.where(masks[rows] > 0, 1.5, 1.0) * (masks[rows] != UNKNOWN)
+        total = total + (losses * weight).sum() / weight.sum().clamp(min=1) * len(rows)
+        count += len(rows)
+    return total / max(count, 1)
+
+
+def visible_parts(joints: Tensor, masks: Tensor, scheme: Tensor) -> tuple[Tensor, Tensor]:
+    """Which parts a picture shows, by what is known of it: (N, P) targets in 0..1 and (N, P) bool where they are known.
+
+    Fully parsed pictures: half by the share of the part's joints that are seen, half by whether its labels have pixels;
+    others by joints alone. A bag has no joints of its own: only a full parse knows it.
+    """
+    n = len(joints)
+    target, known = torch.zeros(n, len(PARTS)), torch.zeros(n, len(PARTS), dtype=torch.bool)
+    full = scheme == FULL_PARSE
+    area = F.one_hot(masks.clamp(max=len(LABELS)).long(), len(LABELS) + 1).float().mean((1, 2))  # (N, L + 1)
+    for i, part in enumerate(PARTS):
+        mine = joints[:, list(PART_JOINTS[part]), 2]
+        has = (mine > 0).any(1)
+        seen = (mine > 1).float().sum(1) / (mine > 0).sum(1).clamp(min=1)
+        share = area[:, list(PART_LABELS[part])].sum(1)
+        shown = (share / 0.004).clamp(max=1)
+        if part == "bag":
+            target[:, i], known[:, i] = shown, full
+        else:
+            target[:, i] = torch.where(full, 0.5 * seen + 0.5 * shown, seen)
+            known[:, i] = full | has
+    return target, known
