@@ -42,7 +42,7 @@ def joint_losses(out: dict[str, Tensor], joints: Tensor, sigma: float = 0.012) -
     `sigma` is a fraction of the picture's height. Hidden joints (1) still have a place; unknown ones (0) count nowhere.
     """
     heat, xy = out["heat"], out["xy"]
-    n, j, h, w = heat.shape
+    h, w = heat.shape[2:]
     known = joints[..., 2] > 0
     weight = known.float() * torch.where(joints[..., 2] > 1, 1.0, 0.3)
     total = weight.sum().clamp(min=1)
