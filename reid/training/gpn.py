@@ -1,0 +1,211 @@
+"""Recipe `gpn`: identity, joints, metres, parsing and parts at once, out of pictures that each know some of it.
+
+Real pictures bring identities and what teachers said of them; rendered people bring exact truth for everything; parsed
+photos bring clothes. Every batch holds some of each group, and every loss counts only where its truth is known.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from pytorch_metric_learning.losses import TripletMarginLoss
+from pytorch_metric_learning.miners import BatchHardMiner
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from models.gpn.anatomy import MIRRORED, PARTS
+from models.gpn.network import GPN, GPNConfig
+from reid.training.body_losses import (
+    NO_PARSE,
+    UNKNOWN,
+    Bodies,
+    joint_losses,
+    metre_loss,
+    parse_loss,
+    visible_parts,
+)
+from reid.training.loop import autocast
+from reid.training.people import Augmentation, People, augment, identity_batches
+from reid.training.trunk import follow_teacher
+
+SMOOTH = 0.1
+
+
+@dataclass(frozen=True)
+class Group:
+    """Pictures that share a place in every batch: `people` x `views`, or `views` pictures without identity."""
+
+    index: np.ndarray
+    people: int
+    views: int
+
+
+class GPNTraining(nn.Module):
+    """GPN with the classifiers that only training needs: on the neck, each stripe, each part and the whole."""
+
+    def __init__(self, net: GPN, n_identities: int) -> None:
+        super().__init__()
+        self.net = net
+        config = net.config
+
+        def classifier(width: int) -> nn.Linear:
+            layer = nn.Linear(width, n_identities, bias=False)
+            nn.init.normal_(layer.weight, std=0.01)
+            return layer
+
+        self.neck = classifier(net.fea.channels)
+        self.stripes = nn.ModuleList(classifier(net.fea.stripe_dim) for _ in range(net.fea.n_stripes))
+        self.parts = nn.ModuleList(classifier(config.part_dim) for _ in PARTS)
+        self.whole = classifier(config.part_dim)
+
+
+class GPNRecipe:
+    """See the module's text.
+
+    Args:
+        people: all pictures; identity -1 where there is none.
+        bodies: their truth, row for row.
+        groups: what a batch is made of.
+        start: weights of a FEA NET (from the recipe `trunk`) or of a whole GPN to start from.
+        steps_an_epoch: optimiser steps; by default one pass over the first group.
+    """
+
+    def __init__(
+        self,
+        people: People,
+        bodies: Bodies,
+        groups: Sequence[Group],
+        *,
+        epochs: int,
+        name: str = "gpn",
+        config: GPNConfig | None = None,
+        start: Path | None = None,
+        rate: float = 5e-4,
+        weight_decay: float = 0.02,
+        warm_up: float = 0.03,
+        teach: float = 1.0,
+        steps_an_epoch: int | None = None,
+        augmentation: Augmentation | None = None,
+        validation: Any = None,
+        evaluate_every: int = 5,
+    ) -> None:
+        self.people, self.bodies, self.groups, self.epochs, self.name = people, bodies, groups, epochs, name
+        self.config, self.start, self.rate, self.weight_decay = config, start, rate, weight_decay
+        self.warm_up, self.teach = warm_up, teach
+        self.augmentation = augmentation or Augmentation(erase=0.3, paste=0.35)
+        self.validation, self.evaluate_every = validation, evaluate_every
+        first = groups[0]
+        self._steps = steps_an_epoch or len(first.index) // (first.people * first.views)
+        self.miner = BatchHardMiner()
+        self.triplet = TripletMarginLoss(margin=0.3)
+
+    def build(self) -> GPNTraining:
+        model = GPNTraining(GPN(self.config), self.people.n_identities)
+        if self.start is not None:
+            state = load_file(self.start)
+            whole = any(key.startswith("fea.") for key in state)
+            (model.net if whole else model.net.fea).load_state_dict(state)
+        return model
+
+    def optimiser(self, model: nn.Module) -> torch.optim.Optimizer:
+        decayed = [p for p in model.parameters() if p.ndim > 1]
+        others = [p for p in model.parameters() if p.ndim <= 1]
+        groups = [{"params": decayed, "weight_decay": self.weight_decay}, {"params": others, "weight_decay": 0.0}]
+        return torch.optim.AdamW(groups, lr=self.rate, betas=(0.9, 0.99))
+
+    def learning_rate(self, progress: float) -> float:
+        if progress < self.warm_up:
+            return max(0.01, progress / self.warm_up)
+        return 0.5 * (1 + math.cos(math.pi * (progress - self.warm_up) / (1 - self.warm_up))) * 0.99 + 0.01
+
+    def steps(self, epoch: int) -> int:
+        return self._steps
+
+    def batches(self, epoch: int) -> Iterator[tuple[Any, ...]]:
+        rng = np.random.default_rng([11, epoch])
+        people, bodies = self.people, self.bodies
+        streams = [self._stream(group, rng) for group in self.groups]
+        for _ in range(self._steps):
+            index = np.concatenate([next(stream) for stream in streams])
+            rows = torch.from_numpy(index)
+            masks, scheme = bodies.masks[rows], bodies.scheme[rows]
+            has_outline = (scheme != NO_PARSE).all()
+            outline = ((masks > 0) & (masks != UNKNOWN)).numpy() if has_outline else None
+            moved = augment(people.pictures[index], rng, self.augmentation, outline)
+            joints = moved.move_joints(bodies.joints[rows], MIRRORED)
+            xyz = moved.swap_sides(bodies.xyz[rows], MIRRORED)
+            xyz = torch.where(moved.mirrored[:, None, None], xyz * torch.tensor([-1.0, 1.0, 1.0]), xyz)
+            taught = None if people.taught is None else torch.from_numpy(people.taught[index])
+            labels = moved.move_masks(masks.long())
+            yield moved.pictures, torch.from_numpy(people.identities[index]), taught, joints, xyz, labels, scheme
+
+    def _stream(self, group: Group, rng: np.random.Generator) -> Iterator[np.ndarray]:
+        if group.people:
+            identities = self.people.identities[group.index]
+            for batch in identity_batches(identities, group.people, group.views, rng, self._steps):
+                yield group.index[batch]
+            return
+        for _ in range(self._steps):
+            yield rng.choice(group.index, group.views, replace=len(group.index) < group.views)
+
+    def losses(self, model: nn.Module, batch: tuple[Any, ...]) -> dict[str, Tensor]:
+        pictures, identities, taught, joints, xyz, masks, scheme = batch
+        with autocast():
+            out = model.net(pictures)
+        out = {k: v.float() if isinstance(v, Tensor) else v for k, v in out.items()}
+        losses = identity_losses(model, out, identities)
+        who = identities >= 0
+        pooled = out["pooled"][who]
+        losses["triplet"] = self.triplet(pooled, identities[who], self.miner(pooled, identities[who]))
+        losses |= joint_losses(out, joints)
+        losses["metres"] = metre_loss(out["xyz"], xyz)
+        losses["parse"] = parse_loss(out["parse"], masks, scheme)
+        target, known = visible_parts(joints, masks, scheme)
+        visible = F.binary_cross_entropy_with_logits(out["visible"], target, reduction="none")
+        losses["visible"] = 0.5 * (visible * known).sum() / known.sum().clamp(min=1)
+        losses["parts"] = part_identity_loss(model, out, identities, torch.where(known, target, 0.5))
+        if taught is not None and self.teach > 0:
+            losses |= {k: self.teach * v for k, v in follow_teacher(out["embedding"], taught).items()}
+        return losses
+
+    def evaluate(self, model: nn.Module, epoch: int) -> dict[str, float]:
+        if self.validation is None or ((epoch + 1) % self.evaluate_every and epoch + 1 != self.epochs):
+            return {}
+        return self.validation(model.net)
+
+    def shipped(self, model: nn.Module) -> dict[str, Tensor]:
+        return dict(model.net.state_dict())
+
+
+def identity_losses(model: nn.Module, out: dict[str, Any], identities: Tensor) -> dict[str, Tensor]:
+    """Softmax on the neck, the stripes and the whole, for pictures that have an identity."""
+    who = identities >= 0
+
+    def cross(head: nn.Module, feature: Tensor) -> Tensor:
+        return F.cross_entropy(head(feature[who]), identities[who], label_smoothing=SMOOTH)
+
+    stripes = [cross(head, out["stripes"][:, i]) for i, head in enumerate(model.stripes)]
+    return {
+        "identity": cross(model.neck, out["neck"]),
+        "stripes": 0.5 * torch.stack(stripes).mean(),
+        "whole": 0.5 * cross(model.whole, out["whole"]),
+    }
+
+
+def part_identity_loss(model: nn.Module, out: dict[str, Any], identities: Tensor, visibility: Tensor) -> Tensor:
+    """Softmax on every part, weighed by how much of it is seen (N, P): a hidden part cannot tell who it is."""
+    total, weight = out["parts"].sum() * 0, torch.tensor(1e-6)
+    who = identities >= 0
+    for i, head in enumerate(model.parts):
+        seen = visibility[who, i] * (visibility[who, i] > 0.2)
+        logits = head(out["parts"][who, i])
+        each = F.cross_entropy(logits, identities[who], label_smoothing=SMOOTH, reduction="none")
+        total, weight = total + (each * seen).sum(), weight + seen.sum()
+    return 0.5 * total / weight
