@@ -28,8 +28,9 @@ MAX_BYTES = 20_000_000
 MAX_PIXELS = 40_000_000
 MIN_SIDE = 16
 
-# The limit on pixels below is stricter than Pillow's warning, which would be a second line about the same file.
+# What Pillow warns of (odd metadata, many pixels) is either harmless or refused below with an error of our own.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"\xff\xd8\xff", "JPEG"),

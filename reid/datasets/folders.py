@@ -30,7 +30,7 @@ def read_folder(
     """Every picture of a folder, sorted by name, with what its layout says of it.
 
     Links are followed. A file is taken for a picture by its suffix, or else by its first bytes; hidden files are passed
-    over silently. Where the folder has a `manifest.csv` (`name` and any of `identity`, `camera`, `words`, `split`, `view`),
+    over silently. Where the folder has a `manifest.csv` (`name`; any of identity, camera, words, split, view),
     it tells what the layout leaves open.
 
     Args:
