@@ -1,0 +1,328 @@
+"""Search: the nearest pictures of a gallery, filtered by camera and words, weighed by parts, re-ranked on request."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from reid.backends import Backend
+from reid.embedding import Embedding, Embeddings
+from reid.errors import GalleryError, PartwiseError, UnknownNameError
+from reid.galleries import Gallery, Item
+
+RERANKS = ("none", "parts", "geometry")
+
+# So many of the nearest are looked at again by parts or geometry.
+SHORTLIST = 100
+
+# Market-1501's marks for pictures whose identity is not known: junk boxes and distractors.
+_NOBODY = (None, "", "-1", "0000")
+
+
+@dataclass(frozen=True)
+class PartMatch:
+    """How one part of the query and of a hit go together.
+
+    Attributes:
+        similarity: cosine of the two part vectors, -1..1.
+        visibility: 0..1, how much of the part both pictures show (the product of their visibilities).
+    """
+
+    similarity: float
+    visibility: float
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One picture that was found.
+
+    Attributes:
+        rank: from 1.
+        item: the picture.
+        similarity: what the ranking is by: cosine of the global vectors; with part weights or `rerank="parts"` the mean
+            of the part cosines, weighed by weight and visibility. With `rerank="geometry"` still the cosine, though the
+            shortlist's order is by inliers.
+        margin: how clearly this hit's identity stands before the next one: the similarity of that identity's
+            best-placed picture minus that of the best-placed picture of the identity that follows it in the ranking.
+            Only pictures that passed the filters count. It is negative where re-ranking went against similarity, and
+            None where the hit's identity is unknown (distractors and junk count as unknown) or no other identity
+            follows. It is no probability.
+        parts: part name -> match, for backends with parts.
+        matches: keypoint matches that agree on one geometry, with `rerank="geometry"` on the shortlist, else None.
+    """
+
+    rank: int
+    item: Item
+    similarity: float
+    margin: float | None
+    parts: dict[str, PartMatch]
+    matches: Any = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON; box, frame and time only where the item is a region or a video's frame."""
+        item = self.item
+        where = {"box": item.box, "frame": item.frame, "time": item.time}
+        return {
+            "rank": self.rank,
+            "name": item.name,
+            "identity": item.identity,
+            "camera": item.camera,
+            "similarity": self.similarity,
+            "margin": self.margin,
+            "parts": {name: vars(part) for name, part in self.parts.items()},
+            **{key: value for key, value in where.items() if value is not None},
+        }
+
+
+@dataclass(frozen=True)
+class Hits:
+    """The answer to a search.
+
+    Attributes:
+        hits: best first.
+        ms: time it took, embedding the query included.
+        searched: how many pictures passed the filters and were compared.
+    """
+
+    hits: list[Hit]
+    ms: float
+    searched: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {"hits": [hit.as_dict() for hit in self.hits], "ms": self.ms}
+
+
+def search(
+    gallery: Gallery,
+    backend: Backend,
+    query: np.ndarray | Embedding,
+    *,
+    top: int = 10,
+    cameras: Sequence[str] | None = None,
+    exclude_camera: str | None = None,
+    words: str | None = None,
+    rerank: str = "none",
+    part_weights: Mapping[str, float] | None = None,
+) -> Hits:
+    """Find a gallery's pictures that are most like the query.
+
+    Args:
+        gallery: indexed with the backend.
+        backend: loaded.
+        query: RGB uint8 picture (H, W, 3), or an embedding of the same backend.
+        top: how many hits at most.
+        cameras: only pictures of these cameras.
+        exclude_camera: no pictures of this camera: the query's own, as re-identification is about the others.
+        words: only pictures that have all of these words, or words that begin with them; blank for all.
+        rerank: "none"; "parts": the shortlist ordered by visible parts; "geometry": the shortlist checked by keypoints.
+        part_weights: part name -> weight from 0 up (parts that are not named have 1). All pictures are then compared by
+            their parts alone; a part of weight 0 leaves the match.
+
+    Raises:
+        GalleryError: the gallery has no vectors of this backend.
+        UnknownNameError: no such part or re-ranking.
+        PartwiseError: the backend cannot do what is asked, or the weights leave no part.
+    """
+    started = time.perf_counter()
+    if top < 1:
+        raise PartwiseError(f"A search gives 1 hit or more, not {top}.")
+    weights = _weights(backend, part_weights)
+    _check_rerank(backend, rerank, query)
+    embedding = query if isinstance(query, Embedding) else backend.embed([query])[0]
+    recipe = backend.recipe_hash()
+    with gallery.snapshot():
+        among = _among(gallery, cameras, exclude_camera, words)
+        if weights is None:
+            ranking = _by_global(gallery, backend, embedding, among)
+        else:
+            ranking = _by_parts(gallery, backend, embedding, among, weights)
+        if rerank != "none":
+            ranking = _Reranked(ranking, _reorder(gallery, backend, query, embedding, rerank), max(SHORTLIST, top))
+        ids, similarities = ranking.first(top)
+        margins = _margins(gallery, ranking, ids)
+        items = {item.id: item for item in gallery.items(ids)}
+        parts = _part_matches(gallery, backend, embedding, ids, recipe)
+    hits = [
+        Hit(rank, items[i], float(s), margins[i], parts.get(i, {}), ranking.matches.get(i))
+        for rank, (i, s) in enumerate(zip(ids.tolist(), similarities, strict=True), 1)
+    ]
+    return Hits(hits, (time.perf_counter() - started) * 1000, ranking.count)
+
+
+class _Ranking:
+    """Items by similarity, found as deep as is asked for.
+
+    Args:
+        find: gives the `depth` first ids and similarities.
+        count: how many there are.
+    """
+
+    def __init__(self, find: Callable[[int], tuple[np.ndarray, np.ndarray]], count: int) -> None:
+        self._find = find
+        self.count = count
+        self.matches: dict[int, Any] = {}
+
+    def first(self, depth: int) -> tuple[np.ndarray, np.ndarray]:
+        return self._find(min(depth, self.count))
+
+
+class _Reranked(_Ranking):
+    """A ranking whose first `shortlist` items were put in another order; the others follow as they were."""
+
+    def __init__(self, ranking: _Ranking, reorder: Any, shortlist: int) -> None:
+        head = ranking.first(shortlist)
+        self._head, matches = reorder(*head)
+        super().__init__(self._with_head, ranking.count)
+        self._before = ranking
+        self.matches = matches
+
+    def _with_head(self, depth: int) -> tuple[np.ndarray, np.ndarray]:
+        ids, similarities = self._head
+        if depth > len(ids):
+            rest_ids, rest_similarities = self._before.first(depth)
+            ids = np.concatenate([ids, rest_ids[len(ids) :]])
+            similarities = np.concatenate([similarities, rest_similarities[len(similarities) :]])
+        return ids[:depth], similarities[:depth]
+
+
+def _among(
+    gallery: Gallery, cameras: Sequence[str] | None, exclude_camera: str | None, words: str | None
+) -> np.ndarray | None:
+    """Ids that pass the filters; None where there are no filters."""
+    among = None
+    if cameras is not None or exclude_camera is not None:
+        among = gallery.ids_where(cameras, exclude_camera)
+    if words is not None and words.strip():
+        found = np.sort(np.array(gallery.search_words(words), np.int64))
+        among = found if among is None else np.intersect1d(among, found, assume_unique=True)
+    return among
+
+
+def _by_global(gallery: Gallery, backend: Backend, query: Embedding, among: np.ndarray | None) -> _Ranking:
+    store = gallery.store(backend.recipe_hash())
+    _check_indexed(gallery, backend, store.count())
+    if query.dim != store.dim:
+        raise PartwiseError(f"The query has {query.dim} numbers and {backend.card.name}'s vectors have {store.dim}.")
+    if among is not None:
+        among = np.intersect1d(among, store.ids(), assume_unique=True)
+    count = store.count() if among is None else len(among)
+    return _Ranking(lambda depth: store.search(query.global_, depth, among), count)
+
+
+def _by_parts(
+    gallery: Gallery, backend: Backend, query: Embedding, among: np.ndarray | None, weights: np.ndarray
+) -> _Ranking:
+    ids, embeddings = gallery.part_vectors(backend.recipe_hash())
+    _check_indexed(gallery, backend, len(ids))
+    similarities = _part_similarity(query, embeddings, weights)
+    if among is not None:
+        chosen = np.isin(ids, among, assume_unique=True)
+        ids, similarities = ids[chosen], similarities[chosen]
+    order = np.argsort(-similarities, kind="stable")
+    ids, similarities = ids[order], similarities[order]
+    return _Ranking(lambda depth: (ids[:depth], similarities[:depth]), len(ids))
+
+
+def _part_similarity(query: Embedding, items: Embeddings, weights: np.ndarray) -> np.ndarray:
+    """(N,) mean of the part cosines, weighed by weight and by what both show; 0 where they show no part in common."""
+    cosines = np.einsum("pd,npd->np", query.parts, items.parts)
+    shares = weights * query.visibility * items.visibility
+    total = shares.sum(1)
+    return np.where(total > 0, (shares * cosines).sum(1) / np.maximum(total, 1e-12), 0).astype(np.float32)
+
+
+def _reorder(gallery: Gallery, backend: Backend, query: Any, embedding: Embedding, rerank: str) -> Any:
+    raise PartwiseError(f"Re-ranking by {rerank} is not there yet.")
+
+
+def _margins(gallery: Gallery, ranking: _Ranking, ids: np.ndarray) -> dict[int, float | None]:
+    """Margin by id; see `Hit.margin`."""
+    depth = max(SHORTLIST, 2 * len(ids))
+    while True:
+        deep_ids, similarities = ranking.first(depth)
+        identities = gallery.identities_of(deep_ids)
+        best: dict[str, float] = {}
+        for id, similarity in zip(deep_ids.tolist(), similarities.tolist(), strict=True):
+            identity = identities.get(id)
+            if identity not in _NOBODY:
+                best.setdefault(identity, similarity)
+        wanted = {identities.get(int(i)) for i in ids} - set(_NOBODY)
+        order = list(best)
+        if len(deep_ids) >= ranking.count or not wanted or order[-1] not in wanted:
+            break
+        depth *= 8
+    following = dict(pairwise(order))
+    margins: dict[int, float | None] = {}
+    for i in ids.tolist():
+        identity = identities.get(i)
+        margins[i] = best[identity] - best[following[identity]] if identity in following else None
+    return margins
+
+
+def _part_matches(
+    gallery: Gallery, backend: Backend, query: Embedding, ids: np.ndarray, recipe: str
+) -> dict[int, dict[str, PartMatch]]:
+    names = backend.card.parts
+    if not names or not len(ids) or not len(query.parts):
+        return {}
+    found, embeddings = gallery.vectors(recipe, ids)
+    cosines = np.einsum("pd,npd->np", query.parts, embeddings.parts)
+    visibility = query.visibility * embeddings.visibility
+    return {
+        int(i): {
+            name: PartMatch(float(c), float(v)) for name, c, v in zip(names, cosines[n], visibility[n], strict=True)
+        }
+        for n, i in enumerate(found)
+    }
+
+
+def _weights(backend: Backend, part_weights: Mapping[str, float] | None) -> np.ndarray | None:
+    """(P,) float32, or None where no weights are given."""
+    if not part_weights:
+        return None
+    names = backend.card.parts
+    if not names:
+        raise PartwiseError(f"{backend.card.name} has no parts to weigh; leave the part weights out.")
+    unknown = set(part_weights) - set(names)
+    if unknown:
+        raise UnknownNameError(
+            f"{backend.card.name} has no part {sorted(unknown)[0]!r}; its parts are {', '.join(names)}."
+        )
+    weights = np.array([part_weights.get(name, 1.0) for name in names], np.float32)
+    if not np.all(np.isfinite(weights)) or weights.min() < 0:
+        raise PartwiseError("Part weights are numbers from 0 up.")
+    if not weights.any():
+        raise PartwiseError("All parts have weight 0, so there is nothing to compare; give one of them more.")
+    return weights
+
+
+def _check_rerank(backend: Backend, rerank: str, query: np.ndarray | Embedding) -> None:
+    if rerank not in RERANKS:
+        raise UnknownNameError(f"There is no re-ranking {rerank!r}; there are {', '.join(RERANKS)}.")
+    if rerank == "parts" and not backend.card.parts:
+        raise PartwiseError(f"{backend.card.name} has no parts to re-rank by.")
+    if rerank == "geometry":
+        if not hasattr(backend, "keypoints"):
+            raise PartwiseError(f"{backend.card.name} has no keypoints to check geometry with; take sift, surf or orb.")
+        if isinstance(query, Embedding):
+            raise PartwiseError("Checking geometry needs the query's picture, not only its embedding.")
+
+
+def _check_indexed(gallery: Gallery, backend: Backend, count: int) -> None:
+    if count:
+        return
+    if not gallery.count():
+        raise GalleryError(f"Gallery {gallery.name!r} is empty; index a folder into it first.")
+    name = backend.card.name
+    if name in gallery.recipes().values():
+        raise GalleryError(
+            f"Gallery {gallery.name!r} was indexed by {name} with other weights or settings; index it again by {name}."
+        )
+    there = ", ".join(dict.fromkeys(gallery.recipes().values())) or "none yet"
+    raise GalleryError(f"Gallery {gallery.name!r} is not indexed by {name} (by {there}); index it by {name} first.")
