@@ -186,7 +186,13 @@ def _index(options: Any) -> None:
     for backend in loaded:
         with _bar(f"{backend.card.name}") as progress:
             report = index(gallery, samples, backend, words=words, progress=progress, on_error=_warn_file)
-        reports[backend.card.name] = {"added": report.added, "embedded": report.embedded, "failed": report.failed}
+        reports[backend.card.name] = {
+            "added": report.added,
+            "changed": report.changed,
+            "embedded": report.embedded,
+            "unchanged": report.unchanged,
+            "failed": report.failed,
+        }
     result = {"gallery": gallery.name, "pictures": gallery.count(), "backends": reports}
     if options.json:
         _print_json(result)
@@ -252,17 +258,23 @@ def _embed(options: Any) -> None:
 
     from reid import backends
     from reid.datasets import read_folder
-    from reid.pipeline import embed_samples
+    from reid.pipeline import decode_batches
 
     samples = read_folder(options.folder, "flat", recursive=options.recursive, on_skip=_warn_file)
     backend = backends.get(options.backend)
+    names: list[str] = []
+    batches = []
     with _bar(backend.card.name) as progress:
-        kept, embeddings = embed_samples(samples, backend, progress=progress, on_error=_warn_file)
-    if not kept:
+        for batch in decode_batches(samples, on_error=lambda sample, error: _warn_file(sample.path, str(error))):
+            batches.append(backend.embed(batch.pictures))
+            names += [sample.name for sample in batch.samples]
+            progress(len(names), len(samples))
+    if not names:
         raise PartwiseError(f"{options.folder} holds no picture that can be read; name a folder with pictures in it.")
-    arrays = {"names": np.array([sample.name for sample in kept]), "vectors": embeddings.global_}
+    arrays: dict[str, Any] = {"names": np.array(names), "vectors": np.concatenate([one.global_ for one in batches])}
     if backend.card.parts:
-        arrays |= {"parts": embeddings.parts, "visibility": embeddings.visibility}
+        arrays["parts"] = np.concatenate([one.parts for one in batches])
+        arrays["visibility"] = np.concatenate([one.visibility for one in batches])
     try:
         np.savez(options.out, **arrays)
     except OSError as error:
