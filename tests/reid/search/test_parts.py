@@ -1,0 +1,74 @@
+"""Hidden parts neither help nor hurt, and weights turn the match to what one looks at."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reid.embedding import Embedding, Embeddings
+from reid.search.parts import part_cosines, part_similarity, shared_visibility
+
+
+def random_embeddings(seed: int, n: int, parts: int = 3) -> Embeddings:
+    rng = np.random.default_rng(seed)
+    return Embeddings.of(rng.normal(size=(n, 6)), rng.normal(size=(n, parts, 4)), rng.uniform(size=(n, parts)))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10_000), st.integers(0, 5), st.floats(0, 4), st.lists(st.floats(0, 3), min_size=3, max_size=3))
+def test_equals_the_formula_written_out(seed, n, share, weights):
+    items = random_embeddings(seed, n)
+    query = random_embeddings(seed + 1, 1)[0]
+    ours = part_similarity(query, items, np.array(weights), share)
+    for i, item in enumerate(items):
+        above, below = share * float(query.global_ @ item.global_), share
+        for p in range(3):
+            w = weights[p] * min(query.visibility[p], item.visibility[p])
+            above += w * float(query.parts[p] @ item.parts[p])
+            below += w
+        assert ours[i] == pytest.approx(above / below if below > 0 else 0, abs=1e-4)
+    assert ours.shape == (n,)
+    assert ours.dtype == np.float32
+
+
+def test_a_picture_is_its_own_best_match():
+    items = random_embeddings(3, 20)
+    for i in range(20):
+        similarity = part_similarity(items[i], items)
+        assert similarity.argmax() == i
+        assert similarity[i] == pytest.approx(1, abs=1e-5)
+
+
+def test_what_one_picture_hides_does_not_count():
+    query = Embedding.of(np.ones(2), np.array([[1, 0], [0, 1]]), np.array([1, 0]))
+    items = Embeddings.of(
+        np.ones((2, 2)), np.array([[[1, 0], [0, 1]], [[1, 0], [0, -1]]]), np.array([[1.0, 1.0], [1.0, 1.0]])
+    )
+    assert part_similarity(query, items) == pytest.approx([1, 1])
+    assert shared_visibility(query, items).tolist() == [[1, 0], [1, 0]]
+    assert part_cosines(query, items).tolist() == [[1, 1], [1, -1]]
+
+
+def test_weights_turn_the_match():
+    query = Embedding.of(np.ones(2), np.array([[1, 0], [1, 0]]))
+    items = Embeddings.of(np.ones((2, 2)), np.array([[[1, 0], [0, 1]], [[0, 1], [1, 0]]]))
+    assert part_similarity(query, items, np.array([1, 0])).argmax() == 0
+    assert part_similarity(query, items, np.array([0, 1])).argmax() == 1
+    assert part_similarity(query, items, np.array([1, 0]), global_weight=0) == pytest.approx([1, 0])
+    assert part_similarity(query, items, np.zeros(2), global_weight=0).tolist() == [0, 0]
+
+
+def test_without_parts_the_whole_decides():
+    rng = np.random.default_rng(0)
+    items = Embeddings.of(rng.normal(size=(4, 6)))
+    assert part_similarity(items[1], items) == pytest.approx(items.global_ @ items.global_[1])
+
+
+def test_bad_weights_are_refused():
+    items = random_embeddings(0, 2)
+    with pytest.raises(ValueError, match="3 parts"):
+        part_similarity(items[0], items, np.ones(2))
+    with pytest.raises(ValueError, match="negative"):
+        part_similarity(items[0], items, np.array([1, -1, 1]))
