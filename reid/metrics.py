@@ -126,7 +126,7 @@ def rank_metrics(
         precision += _average_precision(ranks)
         inverse += len(ranks) / (ranks[-1] + 1)
     count = max(valid, 1)
-    return RankMetrics(np.cumsum(curve) / count, precision / count, inverse / count, valid)
+    return RankMetrics(np.cumsum(curve) / count, float(precision / count), float(inverse / count), valid)
 
 
 def relevance_metrics(
@@ -156,7 +156,7 @@ def relevance_metrics(
         at_k += np.count_nonzero(ranks < k) / k
         precision += _average_precision(ranks)
     count = max(valid, 1)
-    return RelevanceMetrics(at_k / count, precision / count, valid)
+    return RelevanceMetrics(float(at_k / count), float(precision / count), valid)
 
 
 def confusion_matrix(truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
