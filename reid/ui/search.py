@@ -1,0 +1,215 @@
+"""Search: a query picture, a gallery and a backend in; ranked results and what speaks for each out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from reid.studio import Found, Studio
+from reid.ui import markup, shelf
+from reid.ui.guard import guarded
+from reid.ui.markup import esc, picker
+from reid.ui.panels import PANELS
+from reid.ui.raw_image import raw_image
+from reid.ui.thumbnails import thumbnails
+
+TITLE = "Search"
+
+# On a phone the results lie a screen below the query.
+_SHOW_RESULTS = """() => {
+  if (window.innerWidth < 800) document.getElementById('pw-results')?.scrollIntoView({behavior: 'smooth'});
+}"""
+_SHOW_DETAIL = "() => document.getElementById('pw-detail')?.scrollIntoView({behavior: 'smooth', block: 'nearest'})"
+
+_INVITATION = """
+<div class="pw-empty"><h2>Start with a picture</h2>
+<p>Drop, paste or take one, or click one of the examples: the gallery is ranked by how much each of its pictures is like
+yours.</p></div>
+"""
+_HOW_TO_READ = """
+<details class="pw-help"><summary>How to read the scores</summary>
+<p><b>Similarity</b> is the cosine of two embeddings. It ranks the pictures of one search and cannot be compared between
+backends. 0.8 does not mean &ldquo;80&nbsp;% the same&rdquo;: two strangers in like coats can score that high.</p>
+<p><b>Margin</b> is the lead of this picture's identity over the identity that follows it in the ranking. Where it is
+small, the backend could hardly tell the two apart.</p></details>
+"""
+_RERANKS = {"none": "As found", "parts": "By visible parts", "geometry": "By matching keypoints"}
+
+
+def build(studio: Studio, page: gr.Blocks, tab: gr.Tab) -> None:
+    found = gr.State(None, time_to_live=3600)
+    with gr.Row(elem_classes="pw-columns"):
+        with gr.Column(scale=0, min_width=340, elem_classes="pw-side"):
+            query = raw_image(
+                label="Query picture",
+                sources=["upload", "clipboard", "webcam"],
+                height=250,
+                buttons=[],
+                elem_id="pw-query",
+            )
+            examples = picker(elem_id="pw-examples")
+            gallery = gr.Dropdown([], label="Gallery", filterable=False, elem_id="pw-gallery")
+            backend = gr.Dropdown([], label="Backend", filterable=False, elem_id="pw-backend")
+            card = markup.text(elem_id="pw-card")
+            with gr.Accordion("Options", open=False, elem_id="pw-options"):
+                free = gr.Checkbox(label="Only backends free of research-only terms", elem_id="pw-free")
+                top = gr.Slider(1, studio.limits.top, value=12, step=1, label="Results", elem_id="pw-top")
+                words = gr.Textbox("", label="Words", placeholder="such as: red cup", elem_id="pw-words")
+                cameras = gr.Dropdown([], label="Only from cameras", multiselect=True, elem_id="pw-cameras")
+                rerank = gr.Radio([], label="Order of the best", elem_id="pw-rerank")
+            go = gr.Button("Search", variant="primary", elem_id="pw-go")
+        with gr.Column(scale=1, min_width=320, elem_id="pw-results"):
+            status = markup.text(_INVITATION, elem_id="pw-status")
+            with gr.Column(visible=False, elem_id="pw-detail") as detail:
+                head = markup.text()
+                panels = [panel.build() for panel in PANELS]
+            grid = picker(elem_id="pw-grid")
+            markup.text(_HOW_TO_READ)
+
+    offered = [gallery, backend, card, examples, cameras, rerank]
+    settings = [query, gallery, backend, top, words, cameras, rerank]
+    explained = [detail, head, *panels]
+    results = [found, status, grid, *explained]
+
+    @guarded
+    def offer(gallery_name: str | None, backend_name: str | None, only_free: bool, request: gr.Request) -> tuple:
+        """What can be chosen now; a choice that still exists is kept."""
+        mine = studio.of(request.session_hash)
+        names = [info.name for info in mine.galleries()]
+        if gallery_name not in names:
+            gallery_name = names[0] if names else None
+        cards = {c.name: c for c in mine.embedders(only_free=only_free)}
+        if backend_name not in cards:
+            backend_name = mine.preferred(gallery_name, only_free=only_free)
+        chosen = cards.get(backend_name or "")
+        ways = mine.reranks(chosen)
+        return (
+            gr.Dropdown(names, value=gallery_name),
+            gr.Dropdown(list(cards), value=backend_name),
+            _card(chosen),
+            _examples(mine, gallery_name),
+            gr.Dropdown(mine.cameras(gallery_name), value=[]),
+            gr.Radio([(_RERANKS[way], way) for way in ways], value=ways[0], visible=len(ways) > 1),
+        )
+
+    @guarded
+    def choose(event: gr.EventData, gallery_name: str, request: gr.Request) -> Path:
+        return studio.of(request.session_hash).examples(gallery_name)[event.index].path
+
+    @guarded
+    def run(
+        path: Path | None,
+        gallery_name: str | None,
+        backend_name: str | None,
+        top: float,
+        words: str | None,
+        cameras: list[str] | None,
+        rerank: str | None,
+        request: gr.Request,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 (Gradio finds it by this default)
+    ) -> list[Any]:
+        if path is None:
+            return [None, _INVITATION, "", *_hidden()]
+        mine = studio.of(request.session_hash)
+        result = mine.search(
+            path,
+            gallery_name,
+            backend_name,
+            top=int(top),
+            words=words or "",
+            cameras=cameras or [],
+            rerank=rerank or "none",
+            progress=lambda share, what: progress(share, desc=what),
+        )
+        return [result, _summary(result), _grid(mine, result), *_explain(mine, result, 0)]
+
+    @guarded
+    def explain(event: gr.EventData, result: Found | None, request: gr.Request) -> list[Any]:
+        return _explain(studio.of(request.session_hash), result, event.index) if result else _hidden()
+
+    gr.on([page.load, tab.select, gallery.input, backend.input, free.input], offer, [gallery, backend, free], offered,
+          show_progress="hidden")  # fmt: skip
+    gr.on([go.click, query.input, words.submit, top.release], run, settings, results, show_progress_on=status).then(
+        None, js=_SHOW_RESULTS
+    )
+    examples.select(choose, gallery, query, show_progress="hidden").then(
+        run, settings, results, show_progress_on=status
+    ).then(None, js=_SHOW_RESULTS)
+    grid.select(explain, found, explained, show_progress="hidden").then(None, js=_SHOW_DETAIL)
+
+
+def _card(card: Any) -> str:
+    if card is None:
+        return markup.note("No backend is left with these terms.")
+    terms = markup.chip(card.licence, "pw-warn" if card.research_only else "")
+    parts = markup.chip(markup.count(len(card.parts), "part")) if card.parts else ""
+    size = markup.chip(f"{card.dim:,} numbers")
+    return f'<div class="pw-about"><p>{esc(card.summary)}</p><p>{terms}{size}{parts}</p></div>'
+
+
+def _examples(studio: Studio, gallery: str | None) -> str:
+    shown = studio.examples(gallery)
+    if not gallery or not shown:
+        return ""
+    buttons = "".join(
+        f'<button type="button" data-pick="{i}" aria-label="Search with example {esc(one.name)}">'
+        f'<img src="{uri}" alt=""></button>'
+        for i, (one, uri) in enumerate(zip(shown, thumbnails(studio, gallery, shown, 96), strict=True))
+    )
+    return (
+        f'<div class="pw-examples" role="group" aria-label="Examples"><span>Or try one of these</span>{buttons}</div>'
+    )
+
+
+def _summary(result: Found) -> str:
+    if not result.hits:
+        return markup.note("Nothing in this gallery fits. Try fewer words or cameras.")
+    return (
+        f'<p class="pw-summary" role="status"><b>{markup.count(len(result.hits), "result")}</b> out of '
+        f"{markup.count(result.searched, 'picture')} in <b>{esc(result.gallery)}</b> by <b>{esc(result.card.name)}</b>"
+        f"<span>{result.ms:.0f} ms</span></p>"
+    )
+
+
+def _grid(studio: Studio, result: Found) -> str:
+    found = [hit.item for hit in result.hits]
+    cards = [
+        markup.card(
+            i,
+            uri,
+            [
+                f'<b class="pw-rank">{hit.rank}</b><span class="pw-score">{hit.similarity:.3f}</span>',
+                f'<span class="pw-name">{esc(hit.item.name)}</span>',
+                shelf.labels(hit.item),
+                f'<span class="pw-margin">margin {_signed(hit.margin)}</span>',
+            ],
+            f"Result {hit.rank}: {hit.item.name}, similarity {hit.similarity:.3f}",
+            pressed=i == 0,
+        )
+        for i, (hit, uri) in enumerate(zip(result.hits, thumbnails(studio, result.gallery, found), strict=True))
+    ]
+    return markup.grid(cards, "Results, best first", [(item.width, item.height) for item in found])
+
+
+def _explain(studio: Studio, result: Found, index: int) -> list[Any]:
+    """Updates for the detail column, its head and every panel."""
+    if not result.hits:
+        return _hidden()
+    comparison = studio.compare(result, index)
+    hit = comparison.hit
+    head = f'<div class="pw-head"><h2>Why result {hit.rank}?</h2>' + markup.facts(
+        [("Similarity", f"{hit.similarity:.3f}"), ("Margin", _signed(hit.margin))]
+    )
+    values = [panel.show(comparison) for panel in PANELS]
+    shown = [gr.update(visible=False) if value is None else gr.update(value=value, visible=True) for value in values]
+    return [gr.update(visible=True), head + "</div>", *shown]
+
+
+def _hidden() -> list[Any]:
+    return [gr.update(visible=False), "", *(gr.update(visible=False) for _ in PANELS)]
+
+
+def _signed(margin: float | None) -> str:
+    return "–" if margin is None else f"{margin:+.3f}"
