@@ -148,6 +148,11 @@ class Catalogue:
         """`with gallery.snapshot():` all reads inside see one state, whatever others write meanwhile."""
         return self._database.reading()
 
+    @property
+    def in_transaction(self) -> bool:
+        """True for a thread that is inside `transaction` or `snapshot`."""
+        return self._database.busy
+
     def close(self) -> None:
         """Let go of the files; the next use opens them again."""
         self._database.close()

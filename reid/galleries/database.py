@@ -5,6 +5,7 @@ Write-ahead logging lets any number of threads and processes read while one writ
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 import uuid
@@ -17,6 +18,8 @@ from reid.errors import GalleryError
 SCHEMA_VERSION = 1
 BUSY_SECONDS = 60.0
 WORD_SOURCES = ("user", "file", "parse")
+
+_MEND = "Put back a copy of it, or remove the gallery and index its pictures again."
 
 # `box` and `frame`/`time` let an item be a region of a picture or of a video's frame. A picture that is referred to is
 # one item by its path, a copied one by its name: equal bytes share a file, but stay two items.
@@ -85,15 +88,13 @@ class Database:
         self._free: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
         self._mine = threading.local()
-        self._uid: str | None = None
+        self._inode: int | None = None
         with self.reading() as connection:
-            self._uid = _uid_of(connection)
-
-    @property
-    def uid(self) -> str:
+            row = connection.execute("SELECT value FROM facts WHERE key = 'uid'").fetchone()
+        if row is None:
+            raise GalleryError(f"{title} is damaged: {file} has lost what it is. {_MEND}")
+        self.uid: str = row[0]
         """A name for this very database that no other one, earlier or later at the same place, has."""
-        assert self._uid is not None
-        return self._uid
 
     @staticmethod
     def create(file: Path, title: str) -> None:
@@ -106,6 +107,11 @@ class Database:
                 connection.execute("INSERT INTO facts VALUES ('uid', ?)", (uuid.uuid4().hex,))
             finally:
                 connection.close()
+
+    @property
+    def busy(self) -> bool:
+        """True inside `reading` or `writing` of this thread."""
+        return getattr(self._mine, "transaction", None) is not None
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -150,38 +156,41 @@ class Database:
                 self._free.append(connection)
 
     def _take(self) -> sqlite3.Connection:
+        try:
+            inode = self.file.stat().st_ino
+        except OSError:
+            inode = None
+        if inode is None or inode != (self._inode or inode):
+            self.close()  # else one would go on with a file that nobody else sees
+            raise GalleryError(
+                f"{self.title} is gone: it was removed or renamed; {self.file} is not its catalogue now."
+            )
+        self._inode = inode
         with self._lock:
             if self._free:
                 return self._free.pop()
-        if not self.file.exists():
-            raise GalleryError(f"{self.title} is gone: {self.file} is not there any more; it was removed or renamed.")
-        # mode=rw: a file that vanished must not come back empty.
+        # mode=rw: a file that vanished must not come back empty. Where nothing can be written, write-ahead logging
+        # has no place for its index; but then nothing changes either.
+        mode = "mode=rw" if os.access(self.file.parent, os.W_OK) else "mode=ro&immutable=1"
         connection = sqlite3.connect(
-            f"{self.file.absolute().as_uri()}?mode=rw",
+            f"{self.file.absolute().as_uri()}?{mode}",
             uri=True,
             timeout=BUSY_SECONDS,
             isolation_level=None,
             check_same_thread=False,
         )
         try:
-            connection.execute("PRAGMA foreign_keys = ON")
-            connection.execute("PRAGMA synchronous = NORMAL")
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             if version > SCHEMA_VERSION:
                 raise GalleryError(f"{self.title} was made by a newer version of Partwise; update to open it.")
             if version < 1:
-                raise GalleryError(f"{self.title} is damaged: {self.file} holds no catalogue.")
-            if self._uid is not None and _uid_of(connection) != self._uid:
-                raise GalleryError(f"{self.title} was replaced by another gallery; open it again.")
+                raise GalleryError(f"{self.title} is damaged: {self.file} holds no catalogue. {_MEND}")
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute("PRAGMA synchronous = NORMAL")
         except BaseException:
             connection.close()
             raise
         return connection
-
-
-def _uid_of(connection: sqlite3.Connection) -> str:
-    row = connection.execute("SELECT value FROM facts WHERE key = 'uid'").fetchone()
-    return str(row[0]) if row else ""
 
 
 @contextmanager
@@ -189,23 +198,16 @@ def _sentences(title: str, file: Path) -> Iterator[None]:
     """Turn SQLite's errors into sentences that say what to do."""
     try:
         yield
-    except sqlite3.IntegrityError:
-        raise
     except sqlite3.Error as error:
-        cause = str(error)
+        cause = " ".join(str(error).split())
         if "locked" in cause or "busy" in cause:
             text = f"{title} is being written by another process for over {BUSY_SECONDS:.0f} seconds; try again later."
-        elif "full" in cause:
+        elif "is full" in cause:
             text = f"{title} cannot be written: the disk is full. Make room and try again; what was stored is kept."
-        elif "readonly" in cause or "read-only" in cause:
+        elif "readonly" in cause:
             text = f"{title} cannot be written: {file.parent} is read-only. Make it writable, or set PARTWISE_DATA."
-        elif "malformed" in cause or "not a database" in cause or "no such table" in cause or "corrupt" in cause:
-            text = (
-                f"{title} is damaged: {file} cannot be read ({cause}). Put back a copy of it, "
-                "or remove the gallery and index its pictures again."
-            )
         elif "unable to open" in cause or "disk I/O" in cause:
-            text = f"{title} cannot be opened: {file} ({cause}). Check the disk and the folder's permissions."
+            text = f"{title} cannot be read or written: {file} ({cause}). Check the disk and the folder's permissions."
         else:
-            raise
+            text = f"{title} is damaged: {file} cannot be read ({cause}). {_MEND}"
         raise GalleryError(text) from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -14,8 +13,8 @@ import numpy as np
 from reid.embedding import Embeddings
 from reid.errors import GalleryError, ImageError
 from reid.galleries import files
-from reid.galleries.catalogue import Catalogue, Item, NewItem, VectorState
-from reid.galleries.vectors import CachedStore, FaissStore
+from reid.galleries.catalogue import Catalogue, Item, NewItem
+from reid.galleries.vectors import FaissStore, shelf
 from reid.images import image_size, load_image
 
 
@@ -67,9 +66,6 @@ class Gallery(Catalogue):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, f"Gallery {folder.name!r}")
-        self._stores: dict[str, CachedStore] = {}
-        self._parts: tuple[VectorState, np.ndarray, Embeddings] | None = None
-        self._stores_lock = threading.Lock()
 
     @property
     def name(self) -> str:
@@ -165,20 +161,32 @@ class Gallery(Catalogue):
         return np.ascontiguousarray(region)
 
     def store(self, recipe: str) -> FaissStore:
-        """The up-to-date store of a recipe's global vectors, shared by all threads."""
-        with self._stores_lock:
-            if recipe not in self._stores:
-                self._stores[recipe] = CachedStore(self, recipe, self.folder / "cache" / f"{recipe}.faiss")
-            cached = self._stores[recipe]
-        return cached.store()
+        """The up-to-date store of a recipe's global vectors, shared by all threads. Not inside a transaction."""
+        self._check_outside()
+        return shelf.take(self.uid, recipe).store(self, recipe, self._cache_file(recipe))
 
     def part_vectors(self, recipe: str) -> tuple[np.ndarray, Embeddings]:
-        """Item ids (N,) and all embeddings of a recipe, parts included; kept in memory until the catalogue changes."""
-        with self._stores_lock, self.snapshot():
-            state = self.vector_state(recipe)
-            if self._parts is None or self._parts[0] != state:
-                self._parts = state, *self.vectors(recipe)
-            return self._parts[1:]
+        """Item ids (N,) and all embeddings of a recipe, parts included, kept in memory. Not inside a transaction."""
+        self._check_outside()
+        return shelf.take(self.uid, recipe).parts(self, recipe)
+
+    def remove_vectors(self, recipe: str) -> None:
+        """Forget a recipe with its vectors."""
+        super().remove_vectors(recipe)
+        self._cache_file(recipe).unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Let go of files and memory; the next use takes them up again."""
+        super().close()
+        shelf.drop(self.uid)
+
+    def _cache_file(self, recipe: str) -> Path:
+        return self.folder / "cache" / f"{recipe}.faiss"
+
+    def _check_outside(self) -> None:
+        # What is seen inside may be rolled back or out of date, and would spoil what all threads share.
+        if self.in_transaction:
+            raise RuntimeError("a shared store cannot be made inside a transaction or snapshot")
 
 
 @dataclass(frozen=True)
@@ -196,10 +204,19 @@ class Bare:
 
 
 def new_item(sample: Labelled, data: bytes, mark: str, size: Sequence[int]) -> NewItem:
-    """The entry of a file that was read: `files.read` gave `data` and `mark`, `size` is (width, height)."""
+    """The entry of a file that was read: `files.read` gave `data` and `mark`, `size` is (width, height).
+
+    Raises:
+        ImageError: the file's name is no text.
+    """
+    path = files.canonical(sample.path)
+    try:
+        f"{path}{sample.name}".encode()
+    except UnicodeEncodeError:
+        raise ImageError(f"{path!r} has a name that is not valid UTF-8; rename it.") from None
     return NewItem(
         name=sample.name,
-        path=files.canonical(sample.path),
+        path=path,
         sha256=files.sha256(data),
         bytes=len(data),
         stamp=mark,

@@ -7,6 +7,7 @@ import shutil
 import threading
 import unicodedata
 import uuid
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,8 @@ from reid.galleries import transfer
 from reid.galleries.catalogue import Catalogue
 from reid.galleries.database import Database
 from reid.galleries.gallery import Gallery, GalleryInfo
+
+MAX_OPEN = 32
 
 _FORBIDDEN = '/\\:*?"<>|'
 _MAX_CHARACTERS = 64
@@ -62,7 +65,7 @@ class Library:
     def __init__(self, root: str | os.PathLike[str] | None = None) -> None:
         self.root = Path(root) if root is not None else default_root()
         self.folder = self.root / "galleries"
-        self._open: dict[str, tuple[int, Gallery]] = {}
+        self._open: OrderedDict[str, tuple[int, Gallery]] = OrderedDict()
         self._lock = threading.Lock()
 
     def __contains__(self, name: object) -> bool:
@@ -86,7 +89,7 @@ class Library:
         infos = []
         for name in self.names():
             try:
-                infos.append(self.open(name).info())
+                infos.append(self._info(name))
             except PartwiseError as error:
                 infos.append(GalleryInfo(name, problem=str(error)))
         return infos
@@ -100,14 +103,14 @@ class Library:
         """
         folder = self._existing(name)
         with self._lock:
-            try:
-                inode = (folder / Catalogue.FILE).stat().st_ino
-            except OSError as error:
-                raise GalleryError(f"Gallery {folder.name!r} cannot be opened: {error.strerror}.") from error
-            known = self._open.get(folder.name)
-            if known is None or known[0] != inode:
-                self._open[folder.name] = known = inode, Gallery(folder)
-            return known[1]
+            known = self._opened(folder)
+            gallery = known or Gallery(folder)
+            self._open[folder.name] = _inode(folder), gallery
+            self._open.move_to_end(folder.name)
+            # Each holds a few open files; one that is let go of opens them again when it is used.
+            while len(self._open) > MAX_OPEN:
+                self._open.popitem(last=False)[1][1].close()
+            return gallery
 
     def create(self, name: str) -> Gallery:
         """A new, empty gallery.
@@ -180,6 +183,23 @@ class Library:
                 gallery.close()
         return self.open(name)
 
+    def _info(self, name: str) -> GalleryInfo:
+        """Its line in a listing; a gallery that is not open is not kept open for that."""
+        folder = self._existing(name)
+        with self._lock:
+            known = self._opened(folder)
+        if known is not None:
+            return known.info()
+        gallery = Gallery(folder)
+        try:
+            return gallery.info()
+        finally:
+            gallery.close()
+
+    def _opened(self, folder: Path) -> Gallery | None:
+        inode, gallery = self._open.get(folder.name, (None, None))
+        return gallery if inode == _inode(folder) else None
+
     def _existing(self, name: str) -> Path:
         if name not in self:
             names = ", ".join(self.names())
@@ -205,9 +225,11 @@ class Library:
                 ) from error
             yield folder
             try:
-                folder.rename(target)  # fails if another process took the name meanwhile: its folder is not empty
+                folder.rename(target)  # fails where another process took the name meanwhile: its folder is not empty
             except OSError as error:
-                raise GalleryError(f"There is a gallery {target.name!r} already; choose another name.") from error
+                if target.exists():
+                    raise GalleryError(f"There is a gallery {target.name!r} already; choose another name.") from error
+                raise GalleryError(f"Gallery {target.name!r} cannot be made: {error.strerror}.") from error
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -216,3 +238,10 @@ class Library:
             known = self._open.pop(name, None)
         if known is not None:
             known[1].close()
+
+
+def _inode(folder: Path) -> int:
+    try:
+        return (folder / Catalogue.FILE).stat().st_ino
+    except OSError as error:
+        raise GalleryError(f"Gallery {folder.name!r} cannot be opened: {error.strerror}.") from error

@@ -8,15 +8,15 @@ of their bytes.
 
 from __future__ import annotations
 
-import io
 import json
+import math
 import os
 import struct
 import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -28,7 +28,7 @@ from reid.galleries import files
 from reid.galleries.catalogue import Item, NewItem
 from reid.galleries.database import WORD_SOURCES
 from reid.galleries.gallery import Gallery
-from reid.images import image_size
+from reid.images import MAX_BYTES, image_size
 
 FORMAT = 1
 _BLOCK = 256  # rows of vectors in memory at a time
@@ -36,6 +36,7 @@ _ARRAYS = ("global", "parts", "visibility")
 # Pictures do not compress, so a member that grows by more than this is a bomb; a little is always let through.
 _MAX_GROWTH = 20
 _ALWAYS = 50_000_000
+_MAX_LINE = 4_000_000
 
 
 def export_zip(gallery: Gallery, file: Path) -> Path:
@@ -193,60 +194,56 @@ class _Reader:
     def damaged(self, why: str) -> GalleryError:
         return GalleryError(f"{self._file} cannot be imported: {why}.")
 
-    def read(self, member: str) -> bytes:
-        """A whole member, not a byte beyond the budget."""
+    def read(self, member: str, limit: int) -> bytes:
+        """A whole member of at most `limit` bytes."""
         with self._errors(), self._archive.open(member) as source:
-            data = source.read(self._left + 1)
+            data = source.read(limit + 1)
             self._spend(len(data))
+            if len(data) > limit:
+                raise self.damaged(f"{member} in it is larger than {limit / 1e6:g} MB")
             return data
 
     def lines(self) -> Iterator[dict[str, Any]]:
         """The items, checked."""
-        for text in self.read("items.jsonl").splitlines():
-            try:
-                line = json.loads(text)
-                yield _checked(line)
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
-                raise self.damaged(f"an item in it is not well-formed ({error})") from error
+        with self._errors(), self._archive.open("items.jsonl") as source:
+            while text := source.readline(_MAX_LINE):
+                self._spend(len(text))
+                try:
+                    yield _checked(json.loads(text))
+                except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+                    raise self.damaged(f"an item in it is not well-formed ({error})") from error
 
     def vectors(self, recipe: str, items: int) -> Iterator[tuple[list[int], Embeddings]]:
         """Blocks of item places and embeddings."""
-        with self._errors():
-            places = np.lib.format.read_array(io.BytesIO(self.read(f"vectors/{recipe}/items.npy")), allow_pickle=False)
-            if places.dtype != np.int64 or places.ndim != 1 or len(np.unique(places)) != len(places):
-                raise ValueError("its list of vectors is not well-formed")
-            if len(places) and (places.min() < 0 or places.max() >= items):
-                raise ValueError("it holds vectors of items that are not there")
-            sources = [self._archive.open(f"vectors/{recipe}/{array}.npy") for array in _ARRAYS]
-            try:
-                shapes = [_npy_shape(source) for source in sources]
-                if any(shape[0] != len(places) for shape in shapes) or [len(s) for s in shapes] != [2, 3, 2]:
-                    raise ValueError("its vectors are not as many as its items")
-                for start in range(0, len(places), _BLOCK):
-                    chosen = places[start : start + _BLOCK].tolist()
-                    yield (
-                        chosen,
-                        Embeddings(
-                            *(
-                                self._rows(source, (len(chosen), *shape[1:]))
-                                for source, shape in zip(sources, shapes, strict=True)
-                            )
-                        ),
-                    )
-            finally:
-                for source in sources:
-                    source.close()
+        with self._errors(), ExitStack() as stack:
+            sources = [
+                stack.enter_context(self._archive.open(f"vectors/{recipe}/{array}.npy"))
+                for array in ("items", *_ARRAYS)
+            ]
+            shapes = [_npy_shape(source, "<f4" if n else "<i8") for n, source in enumerate(sources)]
+            count, dim, parts, part_dim = *shapes[1], *shapes[2][1:]
+            if shapes != [(count,), (count, dim), (count, parts, part_dim), (count, parts)] or count > items:
+                raise ValueError("its vectors are not as many as its items")
+            seen: set[int] = set()
+            for start in range(0, count, _BLOCK):
+                size = min(_BLOCK, count - start)
+                places, *arrays = (
+                    self._rows(source, (size, *shape[1:])) for source, shape in zip(sources, shapes, strict=True)
+                )
+                chosen = places.tolist()
+                if not seen.isdisjoint(chosen) or min(chosen) < 0 or max(chosen) >= items:
+                    raise ValueError("its vectors are of items that are not in it")
+                seen.update(chosen)
+                yield chosen, _plausible(Embeddings(*arrays))
 
     def _rows(self, source: IO[bytes], shape: tuple[int, ...]) -> np.ndarray:
-        size = 4 * int(np.prod(shape, dtype=object))
+        dtype = np.dtype("<i8" if len(shape) == 1 else "<f4")
+        size = dtype.itemsize * math.prod(shape)
         self._spend(size)
         data = source.read(size)
         if len(data) != size:
             raise ValueError("it ends early")
-        rows = np.frombuffer(data, "<f4").reshape(shape)
-        if not np.isfinite(rows).all():
-            raise ValueError("it holds vectors that are no numbers")
-        return rows
+        return np.frombuffer(data, dtype).reshape(shape)
 
     def _read_head(self) -> dict[str, Any]:
         if "gallery.json" not in self._archive.namelist():
@@ -255,7 +252,7 @@ class _Reader:
                 "To make a gallery of a zip of pictures, unpack it and index the folder."
             )
         try:
-            head = json.loads(self.read("gallery.json"))
+            head = json.loads(self.read("gallery.json", _MAX_LINE))
             if int(head["format"]) > FORMAT:
                 raise GalleryError(f"{self._file} was made by a newer version of Partwise; update to import it.")
             recipes = {str(k): str(v) for k, v in head["recipes"].items()}
@@ -286,13 +283,23 @@ class _Reader:
             raise self.damaged(str(error) or "it is damaged") from error
 
 
-def _npy_shape(source: IO[bytes]) -> tuple[int, ...]:
-    if np.lib.format.read_magic(source) != (1, 0):
-        raise ValueError("its vectors are in a format that is not read")
-    shape, fortran, dtype = np.lib.format.read_array_header_1_0(source)
-    if fortran or dtype != np.dtype("<f4"):
-        raise ValueError("its vectors are in a format that is not read")
-    return tuple(int(n) for n in shape)
+def _plausible(embeddings: Embeddings) -> Embeddings:
+    """The embeddings, if they are numbers of the size they must have."""
+    for vectors in (embeddings.global_, embeddings.parts):
+        if not (np.linalg.norm(vectors, axis=-1) < 1.001).all():  # NaN is not less either
+            raise ValueError("it holds vectors that are not of unit length")
+    if not ((embeddings.visibility >= 0) & (embeddings.visibility <= 1)).all():
+        raise ValueError("it holds visibilities outside 0..1")
+    return embeddings
+
+
+def _npy_shape(source: IO[bytes], dtype: str) -> tuple[int, ...]:
+    """The shape an .npy member announces; the source then stands at its first number."""
+    if np.lib.format.read_magic(source) == (1, 0):
+        shape, fortran, found = np.lib.format.read_array_header_1_0(source)
+        if not fortran and found == np.dtype(dtype) and min(shape, default=0) >= 0:
+            return tuple(shape)
+    raise ValueError("its vectors are in a format that is not read")
 
 
 def _checked(line: dict[str, Any]) -> dict[str, Any]:
@@ -326,7 +333,7 @@ def _checked(line: dict[str, Any]) -> dict[str, Any]:
 
 
 def _read_item(reader: _Reader, gallery: Gallery, line: dict[str, Any]) -> int:
-    data = reader.read(line["picture"])
+    data = reader.read(line["picture"], MAX_BYTES)
     if files.sha256(data) != line["sha256"]:
         raise reader.damaged(f"the picture {line['name']} in it is not the one that was exported")
     if line["frame"] is None:

@@ -11,11 +11,13 @@ import os
 import tempfile
 import threading
 import zlib
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
+from reid.embedding import Embeddings
 from reid.galleries.catalogue import Catalogue, VectorState
 
 # Writing the file anew costs more than adding a few vectors at the next start.
@@ -111,82 +113,122 @@ class FaissStore:
 
 
 class CachedStore:
-    """The store of one recipe of one catalogue, always up to date when it is handed out.
+    """The store of one recipe of one gallery, and the parts beside it; brought up to date whenever it is asked for."""
 
-    Args:
-        catalogue: the truth.
-        recipe: whose vectors.
-        file: where the store is kept between runs; nothing is lost if it is deleted or cannot be written.
-    """
-
-    def __init__(self, catalogue: Catalogue, recipe: str, file: Path) -> None:
-        self._catalogue = catalogue
-        self._recipe = recipe
-        self._file = file
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._store: FaissStore | None = None
         self._state: VectorState | None = None
-        self._saved = 0
+        self._unsaved = 0
+        self._parts: tuple[VectorState, np.ndarray, Embeddings] | None = None
 
-    def store(self) -> FaissStore:
-        """The store, with what the catalogue holds at this moment."""
-        with self._lock, self._catalogue.snapshot():
-            state = self._catalogue.vector_state(self._recipe)
+    def store(self, catalogue: Catalogue, recipe: str, file: Path) -> FaissStore:
+        """The store, with what the catalogue holds at this moment.
+
+        Args:
+            catalogue: the truth.
+            recipe: whose vectors.
+            file: where the store is kept between runs; nothing is lost if it vanishes or cannot be written.
+        """
+        # Under the lock first, so that states follow each other as they did in the catalogue.
+        with self._lock, catalogue.snapshot():
+            state = catalogue.vector_state(recipe)
             if self._store is None:
-                self._load()
-            if self._store is None or self._state != state:
-                self._update(state)
-            assert self._store is not None
+                self._load(file, state)
+            if self._store is None or self._state is None or self._state.uid != state.uid:
+                ids, embeddings = catalogue.vectors(recipe, parts=False)
+                self._store = FaissStore(embeddings.global_.shape[1])
+                self._store.add(ids, embeddings.global_)
+                self._unsaved = len(ids)
+            elif self._state != state:
+                gone = np.setdiff1d(self._store.ids(), catalogue.vector_ids(recipe))
+                self._unsaved += self._store.remove(gone)
+                ids, embeddings = catalogue.vectors(recipe, after=self._state.last, parts=False)
+                self._unsaved += len(ids)
+                if len(ids):
+                    self._store.add(ids, embeddings.global_)
+            self._state = state
+            if self._unsaved > _WORTH_SAVING * self._store.count():
+                self._save(file, self._store, state)
             return self._store
 
-    def _update(self, state: VectorState) -> None:
-        if self._store is None or self._state is None or self._state.uid != state.uid:
-            ids, embeddings = self._catalogue.vectors(self._recipe, parts=False)
-            self._store = FaissStore(embeddings.global_.shape[1])
-            self._store.add(ids, embeddings.global_)
-            changed = len(ids)
-        else:
-            gone = np.setdiff1d(self._store.ids(), self._catalogue.vector_ids(self._recipe))
-            changed = self._store.remove(gone)
-            ids, embeddings = self._catalogue.vectors(self._recipe, after=self._state.last, parts=False)
-            if len(ids):
-                self._store.add(ids, embeddings.global_)
-            changed += len(ids)
-        self._state = state
-        self._saved += changed
-        if self._saved > _WORTH_SAVING * self._store.count():
-            self._save()
+    def parts(self, catalogue: Catalogue, recipe: str) -> tuple[np.ndarray, Embeddings]:
+        """Item ids (N,) int64 and their embeddings, as the catalogue holds them at this moment."""
+        with self._lock, catalogue.snapshot():
+            state = catalogue.vector_state(recipe)
+            if self._parts is None or self._parts[0] != state:
+                self._parts = None  # let go of the old before the new is read
+                self._parts = state, *catalogue.vectors(recipe)
+            return self._parts[1:]
 
-    def _load(self) -> None:
+    def bytes(self) -> int:
+        """Memory held, about."""
+        store, parts = self._store, self._parts
+        held = 0 if store is None else store.count() * (store.dim * 4 + 8)
+        return held if parts is None else held + sum(a.nbytes for a in vars(parts[2]).values())
+
+    def _load(self, file: Path, now: VectorState) -> None:
         try:
-            data = self._file.read_bytes()
+            data = file.read_bytes()
             head, _, body = data.removeprefix(_MAGIC).partition(b"\n")
             facts: dict[str, Any] = json.loads(head)
             state = VectorState(**facts["state"])
             whole = data.startswith(_MAGIC) and zlib.crc32(body) == facts["crc32"]
-            if whole and (state.uid, state.recipe) == (self._catalogue.uid, self._recipe):
+            # A state that is ahead of the catalogue is of a catalogue that was since put back from a copy.
+            if whole and (state.uid, state.recipe) == (now.uid, now.recipe) and state.last <= now.last:
                 store = FaissStore.from_bytes(body)
                 if store.count() == state.count:
-                    self._store, self._state = store, state
+                    self._store, self._state, self._unsaved = store, state, 0
         except (OSError, ValueError, KeyError, TypeError, RuntimeError):
             return  # missing or damaged: it is made anew
 
-    def _save(self) -> None:
-        assert self._store is not None
-        assert self._state is not None
-        body = self._store.to_bytes()
-        head = json.dumps({"state": self._state.__dict__, "crc32": zlib.crc32(body)}).encode()
+    def _save(self, file: Path, store: FaissStore, state: VectorState) -> None:
+        body = store.to_bytes()
+        head = json.dumps({"state": vars(state), "crc32": zlib.crc32(body)}).encode()
         try:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=self._file.parent, prefix=".", delete=False) as file:
-                try:
-                    file.write(_MAGIC + head + b"\n")
-                    file.write(body)
-                    file.close()
-                    os.replace(file.name, self._file)
-                except BaseException:
-                    Path(file.name).unlink(missing_ok=True)
-                    raise
+            file.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=file.parent, prefix=".")
+            try:
+                with os.fdopen(handle, "wb") as out:
+                    out.write(_MAGIC + head + b"\n")
+                    out.write(body)
+                os.replace(name, file)
+            except BaseException:
+                Path(name).unlink(missing_ok=True)
+                raise
         except OSError:
-            return  # a cache that cannot be written costs time, nothing else
-        self._saved = 0
+            pass  # a cache that cannot be written costs time at the next start, nothing else
+        self._unsaved = 0
+
+
+class Shelf:
+    """The stores in memory, shared by all threads; the least recently used go when they become too many.
+
+    Args:
+        max_bytes: memory they may hold together; the one in use stays even if it alone holds more.
+    """
+
+    def __init__(self, max_bytes: int = 1_500_000_000) -> None:
+        self.max_bytes = max_bytes
+        self._stores: OrderedDict[tuple[str, str], CachedStore] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def take(self, uid: str, recipe: str) -> CachedStore:
+        """The store of a gallery's recipe, made empty where there is none."""
+        with self._lock:
+            store = self._stores.pop((uid, recipe), None) or CachedStore()
+            self._stores[uid, recipe] = store
+            held = sum(each.bytes() for each in self._stores.values())
+            while held > self.max_bytes and len(self._stores) > 1:
+                _, oldest = self._stores.popitem(last=False)
+                held -= oldest.bytes()
+            return store
+
+    def drop(self, uid: str) -> None:
+        """Let go of a gallery's stores."""
+        with self._lock:
+            for key in [key for key in self._stores if key[0] == uid]:
+                del self._stores[key]
+
+
+shelf = Shelf()

@@ -127,7 +127,17 @@ def index(
         report.changed += sum(one.changed for one in put)
         report.embedded += len(batch)
         tell(len(batch))
+    _drop_outdated(gallery, backend, recipe)
     return report
+
+
+def _drop_outdated(gallery: Gallery, backend: Backend, recipe: str) -> None:
+    """Vectors of the same backend with other weights or settings serve nobody once all pictures have new ones."""
+    recipes = gallery.recipes()
+    outdated = [old for old, name in recipes.items() if name == backend.card.name and old != recipe]
+    if recipe in recipes and outdated and not gallery.missing(recipe):
+        for old in outdated:
+            gallery.remove_vectors(old)
 
 
 def _unfinished(gallery: Gallery, samples: list[Labelled], recipe: str, copy: bool) -> tuple[list[_Work], int]:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from reid.backends import Backend
-from reid.embedding import Embedding, Embeddings
+from reid.embedding import Embedding
 from reid.errors import GalleryError, PartwiseError, UnknownNameError
 from reid.galleries import Gallery, Item
+from reid.search.parts import part_cosines, part_similarity, shared_visibility
 
 RERANKS = ("none", "parts", "geometry")
 
@@ -30,7 +31,7 @@ class PartMatch:
 
     Attributes:
         similarity: cosine of the two part vectors, -1..1.
-        visibility: 0..1, how much of the part both pictures show (the product of their visibilities).
+        visibility: 0..1, how much of the part both pictures show (the lesser of the two visibilities).
     """
 
     similarity: float
@@ -44,14 +45,14 @@ class Hit:
     Attributes:
         rank: from 1.
         item: the picture.
-        similarity: what the ranking is by: cosine of the global vectors; with part weights or `rerank="parts"` the mean
-            of the part cosines, weighed by weight and visibility. With `rerank="geometry"` still the cosine, though the
-            shortlist's order is by inliers.
+        similarity: what the ranking is by, -1..1: the cosine of the global vectors; with `rerank="parts"` averaged with
+            the part cosines by visibility, with part weights the part cosines alone by weight and visibility
+            (`reid.search.parts`). With `rerank="geometry"` it is the cosine, though the order is by inliers.
         margin: how clearly this hit's identity stands before the next one: the similarity of that identity's
             best-placed picture minus that of the best-placed picture of the identity that follows it in the ranking.
-            Only pictures that passed the filters count. It is negative where re-ranking went against similarity, and
-            None where the hit's identity is unknown (distractors and junk count as unknown) or no other identity
-            follows. It is no probability.
+            Only pictures that passed the filters count, and with re-ranking only the shortlist. It is negative where
+            re-ranking went against similarity, and None where the hit's identity is unknown (distractors and junk
+            count as unknown) or no other identity follows. It is no probability.
         parts: part name -> match, for backends with parts.
         matches: keypoint matches that agree on one geometry, with `rerank="geometry"` on the shortlist, else None.
     """
@@ -136,59 +137,48 @@ def search(
     _check_rerank(backend, rerank, query)
     embedding = query if isinstance(query, Embedding) else backend.embed([query])[0]
     recipe = backend.recipe_hash()
+    among = _among(gallery, cameras, exclude_camera, words)
+    if weights is None:
+        ranking = _by_global(gallery, backend, embedding, among)
+    else:
+        ranking = _by_parts(gallery, backend, embedding, among, weights)
+    if rerank == "geometry" or (rerank == "parts" and weights is None):  # with weights, parts decide already
+        ranking = _reranked(gallery, backend, ranking, query, embedding, rerank, top)
+    ids, similarities = ranking.find(top)
     with gallery.snapshot():
-        among = _among(gallery, cameras, exclude_camera, words)
-        if weights is None:
-            ranking = _by_global(gallery, backend, embedding, among)
-        else:
-            ranking = _by_parts(gallery, backend, embedding, among, weights)
-        if rerank != "none":
-            ranking = _Reranked(ranking, _reorder(gallery, backend, query, embedding, rerank), max(SHORTLIST, top))
-        ids, similarities = ranking.first(top)
         margins = _margins(gallery, ranking, ids)
         items = {item.id: item for item in gallery.items(ids)}
         parts = _part_matches(gallery, backend, embedding, ids, recipe)
+    # A picture that was removed while this ran is in the ranking, and not in the catalogue.
+    left = [(i, float(s)) for i, s in zip(ids.tolist(), similarities, strict=True) if i in items]
     hits = [
-        Hit(rank, items[i], float(s), margins[i], parts.get(i, {}), ranking.matches.get(i))
-        for rank, (i, s) in enumerate(zip(ids.tolist(), similarities, strict=True), 1)
+        Hit(rank, items[i], similarity, margins[i], parts.get(i, {}), ranking.matches.get(i))
+        for rank, (i, similarity) in enumerate(left, 1)
     ]
     return Hits(hits, (time.perf_counter() - started) * 1000, ranking.count)
 
 
+@dataclass(frozen=True)
 class _Ranking:
     """Items by similarity, found as deep as is asked for.
 
-    Args:
-        find: gives the `depth` first ids and similarities.
-        count: how many there are.
+    Attributes:
+        find: gives the first ids and similarities, so many as asked for or as there are.
+        count: how many pictures were compared.
+        depth: how many `find` can give.
+        matches: keypoint matches by id.
     """
 
-    def __init__(self, find: Callable[[int], tuple[np.ndarray, np.ndarray]], count: int) -> None:
-        self._find = find
-        self.count = count
-        self.matches: dict[int, Any] = {}
+    find: Callable[[int], tuple[np.ndarray, np.ndarray]]
+    count: int
+    depth: int
+    matches: dict[int, Any] = field(default_factory=dict)
 
-    def first(self, depth: int) -> tuple[np.ndarray, np.ndarray]:
-        return self._find(min(depth, self.count))
-
-
-class _Reranked(_Ranking):
-    """A ranking whose first `shortlist` items were put in another order; the others follow as they were."""
-
-    def __init__(self, ranking: _Ranking, reorder: Any, shortlist: int) -> None:
-        head = ranking.first(shortlist)
-        self._head, matches = reorder(*head)
-        super().__init__(self._with_head, ranking.count)
-        self._before = ranking
-        self.matches = matches
-
-    def _with_head(self, depth: int) -> tuple[np.ndarray, np.ndarray]:
-        ids, similarities = self._head
-        if depth > len(ids):
-            rest_ids, rest_similarities = self._before.first(depth)
-            ids = np.concatenate([ids, rest_ids[len(ids) :]])
-            similarities = np.concatenate([similarities, rest_similarities[len(similarities) :]])
-        return ids[:depth], similarities[:depth]
+    @classmethod
+    def of(
+        cls, ids: np.ndarray, similarities: np.ndarray, count: int, matches: dict[int, Any] | None = None
+    ) -> _Ranking:
+        return cls(lambda depth: (ids[:depth], similarities[:depth]), count, len(ids), matches or {})
 
 
 def _among(
@@ -196,6 +186,14 @@ def _among(
 ) -> np.ndarray | None:
     """Ids that pass the filters; None where there are no filters."""
     among = None
+    if cameras is not None:
+        there = gallery.cameras()
+        unknown = sorted(set(cameras) - set(there))
+        if unknown:
+            raise UnknownNameError(
+                f"Gallery {gallery.name!r} has no camera {unknown[0]!r}; "
+                + (f"there are {', '.join(there)}." if there else "no cameras are known in it.")
+            )
     if cameras is not None or exclude_camera is not None:
         among = gallery.ids_where(cameras, exclude_camera)
     if words is not None and words.strip():
@@ -212,7 +210,7 @@ def _by_global(gallery: Gallery, backend: Backend, query: Embedding, among: np.n
     if among is not None:
         among = np.intersect1d(among, store.ids(), assume_unique=True)
     count = store.count() if among is None else len(among)
-    return _Ranking(lambda depth: store.search(query.global_, depth, among), count)
+    return _Ranking(lambda depth: store.search(query.global_, depth, among), count, count)
 
 
 def _by_parts(
@@ -220,32 +218,39 @@ def _by_parts(
 ) -> _Ranking:
     ids, embeddings = gallery.part_vectors(backend.recipe_hash())
     _check_indexed(gallery, backend, len(ids))
-    similarities = _part_similarity(query, embeddings, weights)
+    # The whole holds every part, so that a part of weight 0 would stay in the match by it.
+    similarities = part_similarity(query, embeddings, weights, global_weight=0)
     if among is not None:
         chosen = np.isin(ids, among, assume_unique=True)
         ids, similarities = ids[chosen], similarities[chosen]
     order = np.argsort(-similarities, kind="stable")
-    ids, similarities = ids[order], similarities[order]
-    return _Ranking(lambda depth: (ids[:depth], similarities[:depth]), len(ids))
+    return _Ranking.of(ids[order], similarities[order], len(ids))
 
 
-def _part_similarity(query: Embedding, items: Embeddings, weights: np.ndarray) -> np.ndarray:
-    """(N,) mean of the part cosines, weighed by weight and by what both show; 0 where they show no part in common."""
-    cosines = np.einsum("pd,npd->np", query.parts, items.parts)
-    shares = weights * query.visibility * items.visibility
-    total = shares.sum(1)
-    return np.where(total > 0, (shares * cosines).sum(1) / np.maximum(total, 1e-12), 0).astype(np.float32)
+def _reranked(
+    gallery: Gallery, backend: Backend, ranking: _Ranking, query: Any, embedding: Embedding, rerank: str, top: int
+) -> _Ranking:
+    """The shortlist in another order, and nothing beyond it: there similarities would be of another kind."""
+    ids, similarities = ranking.find(max(SHORTLIST, top))
+    matches: dict[int, Any] = {}
+    if rerank == "parts":
+        ids, embeddings = gallery.vectors(backend.recipe_hash(), ids)
+        similarities = part_similarity(embedding, embeddings)
+        order = np.argsort(-similarities, kind="stable")
+    else:
+        order, matches = _by_geometry(gallery, backend, query, ids)
+    return _Ranking.of(ids[order], similarities[order], ranking.count, matches)
 
 
-def _reorder(gallery: Gallery, backend: Backend, query: Any, embedding: Embedding, rerank: str) -> Any:
-    raise PartwiseError(f"Re-ranking by {rerank} is not there yet.")
+def _by_geometry(gallery: Gallery, backend: Backend, query: Any, ids: np.ndarray) -> tuple[np.ndarray, dict[int, Any]]:
+    raise PartwiseError("Re-ranking by geometry is not there yet.")
 
 
 def _margins(gallery: Gallery, ranking: _Ranking, ids: np.ndarray) -> dict[int, float | None]:
     """Margin by id; see `Hit.margin`."""
     depth = max(SHORTLIST, 2 * len(ids))
     while True:
-        deep_ids, similarities = ranking.first(depth)
+        deep_ids, similarities = ranking.find(depth)
         identities = gallery.identities_of(deep_ids)
         best: dict[str, float] = {}
         for id, similarity in zip(deep_ids.tolist(), similarities.tolist(), strict=True):
@@ -254,7 +259,7 @@ def _margins(gallery: Gallery, ranking: _Ranking, ids: np.ndarray) -> dict[int, 
                 best.setdefault(identity, similarity)
         wanted = {identities.get(int(i)) for i in ids} - set(_NOBODY)
         order = list(best)
-        if len(deep_ids) >= ranking.count or not wanted or order[-1] not in wanted:
+        if len(deep_ids) >= ranking.depth or not wanted or order[-1] not in wanted:
             break
         depth *= 8
     following = dict(pairwise(order))
@@ -272,8 +277,7 @@ def _part_matches(
     if not names or not len(ids) or not len(query.parts):
         return {}
     found, embeddings = gallery.vectors(recipe, ids)
-    cosines = np.einsum("pd,npd->np", query.parts, embeddings.parts)
-    visibility = query.visibility * embeddings.visibility
+    cosines, visibility = part_cosines(query, embeddings), shared_visibility(query, embeddings)
     return {
         int(i): {
             name: PartMatch(float(c), float(v)) for name, c, v in zip(names, cosines[n], visibility[n], strict=True)
