@@ -35,12 +35,12 @@ class InstanceBatchNorm(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.half = channels // 2
-        self.instance = nn.InstanceNorm2d(self.half, affine=True)
-        self.batch = nn.BatchNorm2d(channels - self.half)
+        self.instanced = channels // 2
+        self.instance = nn.InstanceNorm2d(self.instanced, affine=True)
+        self.batch = nn.BatchNorm2d(channels - self.instanced)
 
     def forward(self, x: Tensor) -> Tensor:
-        a, b = x[:, : self.half], x[:, self.half :]
+        a, b = x[:, : self.instanced], x[:, self.instanced :]
         return torch.cat([self.instance(a), self.batch(b)], dim=1)
 
 
@@ -122,8 +122,9 @@ class Trunk(nn.Module):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
             elif isinstance(module, Residual):
-                # Each block starts as its shortcut: deeper trunks train sooner.
-                nn.init.zeros_(module.branch[-1].weight)
+                last = module.branch[-1]
+                assert isinstance(last, nn.BatchNorm2d)
+                nn.init.zeros_(last.weight)  # each block starts as its shortcut: deeper trunks train sooner
 
     def forward(self, x: Tensor) -> list[Tensor]:
         if x.ndim != 4 or x.shape[1] != 3 or x.shape[2] % 16 or x.shape[3] % 16:

@@ -60,12 +60,15 @@ class GPN(nn.Module):
         out["parse"] = self.parse(decoded, pictures)
 
         local = self.local(maps[-1]).float()  # (N, Dp, H/16, W/16)
+        size = (local.shape[2], local.shape[3])
         # The graph reads skeleton and parsing but does not bend them to its ends.
         heat = out["probability"].detach()
         seen = out["confidence"].detach().sigmoid()
-        at_joints = torch.cat([sample_at(decoded.float(), heat), sample_at(local, shrink(heat, local.shape[2:]))], 2)
+        at_joints = torch.cat(
+            [sample_at(decoded.float(), heat), sample_at(local, shrink(heat, size))], 2
+        )
         joints = self.joint_graph(at_joints, out["xy"].detach(), out["xyz"].detach(), seen)
-        masks = F.adaptive_avg_pool2d(out["parse"].detach().float().softmax(1), local.shape[2:])
+        masks = F.adaptive_avg_pool2d(out["parse"].detach().float().softmax(1), size)
         parts, out["visible"] = self.pooling(joints, seen, local, masks)
         parts, whole = self.part_graph(parts, self.whole(out["neck"].float()), out["visible"].sigmoid())
         out["parts"] = torch.stack([neck(parts[:, i]) for i, neck in enumerate(self.part_neck)], 1)
@@ -73,7 +76,7 @@ class GPN(nn.Module):
         return out
 
 
-def shrink(probability: Tensor, size: torch.Size) -> Tensor:
+def shrink(probability: Tensor, size: tuple[int, int]) -> Tensor:
     """Bring maps that sum to 1 to a smaller size; they still do."""
     h, w = probability.shape[2:]
     return F.adaptive_avg_pool2d(probability, size) * (h * w / (size[0] * size[1]))

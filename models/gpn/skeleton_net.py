@@ -36,9 +36,10 @@ class SkeletonNet(nn.Module):
         self.place = nn.Sequential(conv_block(channels, channels), nn.Conv2d(channels, 3 * joints, 1))
         self.seen = nn.Sequential(nn.Linear(channels + 2, 64), nn.ReLU(inplace=True), nn.Linear(64, 1))
         # The body as a whole mends what single joints got wrong.
-        self.refine = nn.Sequential(nn.Linear(joints * 6, 256), nn.ReLU(inplace=True), nn.Linear(256, joints * 3))
-        nn.init.zeros_(self.refine[2].weight)
-        nn.init.zeros_(self.refine[2].bias)
+        last = nn.Linear(256, joints * 3)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        self.refine = nn.Sequential(nn.Linear(joints * 6, 256), nn.ReLU(inplace=True), last)
 
     def forward(self, features: Tensor) -> dict[str, Tensor]:
         n = len(features)

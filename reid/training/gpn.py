@@ -114,7 +114,7 @@ class GPNRecipe:
             (model.net if whole else model.net.fea).load_state_dict(state)
         return model
 
-    def optimiser(self, model: nn.Module) -> torch.optim.Optimizer:
+    def optimiser(self, model: Any) -> torch.optim.Optimizer:
         decayed = [p for p in model.parameters() if p.ndim > 1]
         others = [p for p in model.parameters() if p.ndim <= 1]
         groups = [{"params": decayed, "weight_decay": self.weight_decay}, {"params": others, "weight_decay": 0.0}]
@@ -155,7 +155,7 @@ class GPNRecipe:
         for _ in range(self._steps):
             yield rng.choice(group.index, group.views, replace=len(group.index) < group.views)
 
-    def losses(self, model: nn.Module, batch: tuple[Any, ...]) -> dict[str, Tensor]:
+    def losses(self, model: Any, batch: tuple[Any, ...]) -> dict[str, Tensor]:
         pictures, identities, taught, joints, xyz, masks, scheme = batch
         with autocast():
             out = model.net(pictures)
@@ -175,16 +175,16 @@ class GPNRecipe:
             losses |= {k: self.teach * v for k, v in follow_teacher(out["embedding"], taught).items()}
         return losses
 
-    def evaluate(self, model: nn.Module, epoch: int) -> dict[str, float]:
+    def evaluate(self, model: Any, epoch: int) -> dict[str, float]:
         if self.validation is None or ((epoch + 1) % self.evaluate_every and epoch + 1 != self.epochs):
             return {}
         return self.validation(model.net)
 
-    def shipped(self, model: nn.Module) -> dict[str, Tensor]:
+    def shipped(self, model: Any) -> dict[str, Tensor]:
         return dict(model.net.state_dict())
 
 
-def identity_losses(model: nn.Module, out: dict[str, Any], identities: Tensor) -> dict[str, Tensor]:
+def identity_losses(model: Any, out: dict[str, Any], identities: Tensor) -> dict[str, Tensor]:
     """Softmax on the neck, the stripes and the whole, for pictures that have an identity."""
     who = identities >= 0
 
@@ -199,7 +199,7 @@ def identity_losses(model: nn.Module, out: dict[str, Any], identities: Tensor) -
     }
 
 
-def part_identity_loss(model: nn.Module, out: dict[str, Any], identities: Tensor, visibility: Tensor) -> Tensor:
+def part_identity_loss(model: Any, out: dict[str, Any], identities: Tensor, visibility: Tensor) -> Tensor:
     """Softmax on every part, weighed by how much of it is seen (N, P): a hidden part cannot tell who it is."""
     total, weight = out["parts"].sum() * 0, torch.tensor(1e-6)
     who = identities >= 0

@@ -33,7 +33,7 @@ class Recipe(Protocol):
     def build(self) -> nn.Module:
         """The module that trains, heads that only training needs included."""
 
-    def optimiser(self, model: nn.Module) -> torch.optim.Optimizer:
+    def optimiser(self, model: Any) -> torch.optim.Optimizer:
         """A fresh optimiser over the model's parameters."""
 
     def learning_rate(self, progress: float) -> float:
@@ -45,13 +45,13 @@ class Recipe(Protocol):
     def batches(self, epoch: int) -> Iterator[Any]:
         """The batches of an epoch, the same whenever that epoch is run."""
 
-    def losses(self, model: nn.Module, batch: Any) -> dict[str, Tensor]:
+    def losses(self, model: Any, batch: Any) -> dict[str, Tensor]:
         """Named losses already weighted: their sum is minimised."""
 
-    def evaluate(self, model: nn.Module, epoch: int) -> dict[str, float]:
+    def evaluate(self, model: Any, epoch: int) -> dict[str, float]:
         """Figures for the log, out of the averaged weights; {} for none at this epoch."""
 
-    def shipped(self, model: nn.Module) -> dict[str, Tensor]:
+    def shipped(self, model: Any) -> dict[str, Tensor]:
         """The tensors worth keeping once training is over."""
 
 
@@ -144,7 +144,8 @@ def fit(
     for epoch in range(first_epoch, recipe.epochs):
         seed_everything(seed + 1000 * (epoch + 1))
         model.train()
-        steps, sums, pictures, epoch_started = recipe.steps(epoch), {}, 0, time.monotonic()
+        steps, pictures, epoch_started = recipe.steps(epoch), 0, time.monotonic()
+        sums: dict[str, float] = {}
         for step, batch in enumerate(recipe.batches(epoch)):
             factor = recipe.learning_rate((epoch + step / steps) / recipe.epochs)
             for group, rate in zip(optimiser.param_groups, base_rates, strict=True):

@@ -192,7 +192,7 @@ def augment(
     def uniform(low: float, high: float, *shape: int) -> Tensor:
         return torch.from_numpy(rng.uniform(low, high, (n, *shape)).astype(np.float32))
 
-    flip = torch.from_numpy(rng.choice(np.float32([-1, 1]), n))
+    flip = torch.from_numpy(rng.choice(np.array([-1, 1], np.float32), n))
     zoom = 1 + uniform(-strength.scale, strength.scale)
     stretch = 1 + uniform(-strength.scale, strength.scale) / 2
     angle = uniform(-1, 1) * math.radians(strength.turn)
@@ -252,7 +252,7 @@ def _walk_in(picture: np.ndarray, silhouette: np.ndarray, rng: np.random.Generat
     zoom = rng.uniform(0.8, 1.25)
     aside = rng.choice([-1, 1]) * rng.uniform(0.25, 0.6) * w
     down = rng.uniform(-0.05, 0.2) * h
-    matrix = np.float32([[zoom, 0, aside + w * (1 - zoom) / 2], [0, zoom, down + h * (1 - zoom) / 2]])
+    matrix = np.array([[zoom, 0, aside + w * (1 - zoom) / 2], [0, zoom, down + h * (1 - zoom) / 2]], np.float32)
     moved = cv2.warpAffine(picture, matrix, (w, h), flags=cv2.INTER_LINEAR)
     mask = cv2.resize(silhouette.astype(np.uint8), (w, h), interpolation=cv2.INTER_NEAREST)
     mask = cv2.warpAffine(mask, matrix, (w, h), flags=cv2.INTER_NEAREST)

@@ -77,7 +77,7 @@ class TrunkRecipe:
             model.net.load_state_dict(load_file(self.start))
         return model
 
-    def optimiser(self, model: nn.Module) -> torch.optim.Optimizer:
+    def optimiser(self, model: Any) -> torch.optim.Optimizer:
         decayed = [p for p in model.parameters() if p.ndim > 1]
         others = [p for p in model.parameters() if p.ndim <= 1]
         groups = [{"params": decayed, "weight_decay": self.weight_decay}, {"params": others, "weight_decay": 0.0}]
@@ -99,7 +99,7 @@ class TrunkRecipe:
             taught = None if people.taught is None else torch.from_numpy(people.taught[index])
             yield pictures, torch.from_numpy(people.identities[index]), taught
 
-    def losses(self, model: nn.Module, batch: tuple[Tensor, Tensor, Tensor | None]) -> dict[str, Tensor]:
+    def losses(self, model: Any, batch: tuple[Tensor, Tensor, Tensor | None]) -> dict[str, Tensor]:
         pictures, identities, taught = batch
         with autocast():
             out = model.net(pictures)
@@ -119,12 +119,12 @@ class TrunkRecipe:
             losses |= {k: self.teach * v for k, v in follow_teacher(out["embedding"].float(), taught).items()}
         return losses
 
-    def evaluate(self, model: nn.Module, epoch: int) -> dict[str, float]:
+    def evaluate(self, model: Any, epoch: int) -> dict[str, float]:
         if self.validation is None or ((epoch + 1) % self.evaluate_every and epoch + 1 != self.epochs):
             return {}
         return self.validation(model.net)
 
-    def shipped(self, model: nn.Module) -> dict[str, Tensor]:
+    def shipped(self, model: Any) -> dict[str, Tensor]:
         return dict(model.net.state_dict())
 
 

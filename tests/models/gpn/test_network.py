@@ -49,4 +49,4 @@ def test_the_graph_reads_skeleton_and_parsing_without_bending_them():
 def test_shrunk_maps_still_sum_to_one():
     probability = torch.rand(2, 3, 16, 8)
     probability /= probability.sum((2, 3), keepdim=True)
-    torch.testing.assert_close(shrink(probability, torch.Size((4, 2))).sum((2, 3)), torch.ones(2, 3))
+    torch.testing.assert_close(shrink(probability, (4, 2)).sum((2, 3)), torch.ones(2, 3))
