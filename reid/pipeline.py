@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Generic, Protocol, TypeVar
 
 import numpy as np
@@ -17,6 +18,11 @@ from reid.images import load_image
 # crops of 64x128. The largest picture taken (40 megapixels) passes alone.
 MAX_AHEAD_BYTES = 256_000_000
 MAX_BATCH_BYTES = 768_000_000
+
+
+# So many small pictures change hands at a time.
+MAX_HAND = 8
+MAX_HAND_BYTES = 2_000_000
 
 
 class HasPath(Protocol):
@@ -78,7 +84,8 @@ def decode_batches(
     """
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, not {batch_size}")
-    ahead = _Ahead(samples, load or _load_sample, 2 * batch_size, default_threads() if threads is None else threads)
+    threads = max(default_threads() if threads is None else threads, 1)
+    ahead = _Ahead(samples, load or _load_sample, 2 * batch_size, threads)
     try:
         batch: Batch[S] = Batch()
         held = 0
@@ -110,24 +117,17 @@ def _load_sample(sample: HasPath) -> np.ndarray:
 class _Ahead(Generic[S]):
     """Threads that decode ahead of an iteration, within a window of pictures and of bytes.
 
-    Each thread takes the next sample, waits until it lies within the window, decodes it and puts it down under its
-    number; the iteration picks numbers up in order. The very next number is always let through, so that nothing waits
-    for ever.
+    Each thread takes the next few samples, waits with each until it lies within the window, decodes it and puts it down
+    under its number; the iteration picks numbers up in order. The very next number is always let through, so that
+    nothing waits for ever. Small pictures change hands several at a time: each exchange costs as much as decoding one.
     """
 
-    def __init__(
-        self,
-        samples: Iterable[S],
-        load: Callable[[S], np.ndarray],
-        window: int,
-        threads: int,
-        max_bytes: int | None = None,
-    ) -> None:
+    def __init__(self, samples: Iterable[S], load: Callable[[S], np.ndarray], window: int, threads: int) -> None:
         self._source = enumerate(samples)
         self._load = load
         self._window = window
-        self._stride = max(window // 4, 1)
-        self._max_bytes = MAX_AHEAD_BYTES if max_bytes is None else max_bytes
+        self._max_bytes = MAX_AHEAD_BYTES
+        self._hand = max(min(window // (2 * threads), MAX_HAND), 1)
         self._source_lock = threading.Lock()
         self._lock = threading.Lock()
         self._room = threading.Condition(self._lock)  # threads wait here for the window to move on
@@ -139,30 +139,15 @@ class _Ahead(Generic[S]):
         self._end: int | None = None
         self._failure: BaseException | None = None
         self._stopped = False
-        self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(max(threads, 1))]
+        self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(threads)]
         for thread in self._threads:
             thread.start()
 
     def __iter__(self) -> Iterator[tuple[S, np.ndarray | ImageError]]:
-        while True:
-            with self._lock:
-                while self._next not in self._done:
-                    if self._failure is not None:
-                        raise self._failure
-                    if self._end is not None and self._next >= self._end:
-                        return
-                    self._room.notify_all()
-                    self._ready.wait()
-                sample, result = self._done.pop(self._next)
-                self._next += 1
-                was_full = self._bytes >= self._max_bytes
-                if isinstance(result, np.ndarray):
-                    self._bytes -= result.nbytes
-                # Waking for every picture would cost more than decoding a small one.
-                if self._next % self._stride == 0 or (was_full and self._bytes < self._max_bytes):
-                    self._room.notify_all()
-            yield sample, result
-            del sample, result  # the caller's batch alone keeps the picture alive
+        while hand := self._pick_up():
+            hand.reverse()
+            while hand:  # popped, so that the caller's batch alone keeps a picture alive
+                yield hand.pop()
 
     def stop(self) -> None:
         with self._lock:
@@ -172,55 +157,82 @@ class _Ahead(Generic[S]):
         for thread in self._threads:
             thread.join()
 
+    def _pick_up(self) -> list[tuple[S, np.ndarray | ImageError]]:
+        """The next results, at least one; none at the end."""
+        hand: list[tuple[S, np.ndarray | ImageError]] = []
+        size = 0
+        with self._lock:
+            while self._next not in self._done:
+                if self._failure is not None:
+                    raise self._failure
+                if self._end is not None and self._next >= self._end:
+                    return []
+                self._room.notify_all()
+                self._ready.wait()
+            while self._next in self._done and len(hand) < self._hand and size <= MAX_HAND_BYTES:
+                hand.append(self._done.pop(self._next))
+                size += _size(hand[-1][1])
+                self._next += 1
+            self._bytes -= size
+            self._room.notify_all()
+        return hand
+
     def _work(self) -> None:
+        done: dict[int, tuple[S, np.ndarray | ImageError]] = {}
+        size = 0
         try:
-            while (item := self._take()) is not None:
-                number, sample = item
-                if not self._admitted(number):
-                    return
-                try:
-                    result: np.ndarray | ImageError = self._load(sample)
-                except ImageError as error:
-                    result = error
-                self._put(number, sample, result)
+            while taken := self._take():
+                for number, sample in taken:
+                    if done and (size > MAX_HAND_BYTES or not self._is_near(number)):
+                        self._put(done, size)
+                        done, size = {}, 0
+                    if not self._admitted(number):
+                        return
+                    try:
+                        result: np.ndarray | ImageError = self._load(sample)
+                    except ImageError as error:
+                        result = error
+                    done[number] = (sample, result)
+                    size += _size(result)
+                self._put(done, size)
+                done, size = {}, 0
         except BaseException as failure:  # a fault of the source or of `load`: raised in the caller's thread
             with self._lock:
                 self._failure = self._failure or failure
                 self._ready.notify()
 
-    def _take(self) -> tuple[int, S] | None:
+    def _take(self) -> list[tuple[int, S]]:
         with self._source_lock:
             if self._stopped or self._end is not None:
-                return None
-            item = next(self._source, None)
-            if item is None:
-                self._finish()
-            else:
-                self._taken = item[0] + 1
-            return item
+                return []
+            taken = list(islice(self._source, self._hand))
+            self._taken += len(taken)
+            if len(taken) < self._hand:
+                with self._lock:
+                    self._end = self._taken
+                    self._ready.notify()
+            return taken
 
-    def _finish(self) -> None:
-        with self._lock:
-            self._end = self._taken
-            self._ready.notify()
+    def _is_near(self, number: int) -> bool:
+        return number < self._next + self._window and self._bytes < self._max_bytes
 
     def _admitted(self, number: int) -> bool:
         """Wait until the number lies within the window; False when the iteration was left."""
+        if self._is_near(number):
+            return not self._stopped
         with self._lock:
-            while not self._stopped:
-                if number == self._next:
-                    return True
-                if number < self._next + self._window and self._bytes < self._max_bytes:
-                    return True
+            while not (self._stopped or number == self._next or self._is_near(number)):
                 self._room.wait()
-            return False
+            return not self._stopped
 
-    def _put(self, number: int, sample: S, result: np.ndarray | ImageError) -> None:
+    def _put(self, done: dict[int, tuple[S, np.ndarray | ImageError]], size: int) -> None:
         with self._lock:
-            if self._stopped:
-                return
-            self._done[number] = (sample, result)
-            if isinstance(result, np.ndarray):
-                self._bytes += result.nbytes
-            if number == self._next:
-                self._ready.notify()
+            if not self._stopped:
+                self._done.update(done)
+                self._bytes += size
+                if self._next in done:
+                    self._ready.notify()
+
+
+def _size(result: np.ndarray | ImageError) -> int:
+    return result.nbytes if isinstance(result, np.ndarray) else 0

@@ -83,6 +83,7 @@ def test_large_pictures_are_held_back_and_split(monkeypatch):
     big = np.zeros((100, 100, 3), np.uint8)
     monkeypatch.setattr(pipeline, "MAX_AHEAD_BYTES", 3 * big.nbytes)
     monkeypatch.setattr(pipeline, "MAX_BATCH_BYTES", 4 * big.nbytes)
+    monkeypatch.setattr(pipeline, "MAX_HAND_BYTES", 0)
     started = []
 
     def load(sample: Sample) -> np.ndarray:
@@ -94,7 +95,7 @@ def test_large_pictures_are_held_back_and_split(monkeypatch):
         taken += len(batch)
         sizes.append(len(batch))
         time.sleep(0.02)
-        assert len(started) <= taken + 1 + 3 + 2  # one begins the next batch, three wait, each thread holds one
+        assert len(started) <= taken + 1 + 3 + 2  # one begins the next batch, three wait, each thread holds one more
     assert sizes == [4, 4, 4, 4, 4, 2]
 
 
