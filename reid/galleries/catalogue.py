@@ -106,7 +106,11 @@ class Known:
 
 @dataclass(frozen=True)
 class VectorState:
-    """Which vectors there are: it changes with every vector added, replaced or removed, and never comes back."""
+    """Which vectors a recipe has: the same state always stands for the same vectors.
+
+    Ids of vectors only grow. So those of a later state with the same highest id are among those of the earlier one, and
+    as many of them are the same ones.
+    """
 
     uid: str
     recipe: str

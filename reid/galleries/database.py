@@ -5,7 +5,6 @@ Write-ahead logging lets any number of threads and processes read while one writ
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 import uuid
@@ -169,9 +168,19 @@ class Database:
         with self._lock:
             if self._free:
                 return self._free.pop()
-        # mode=rw: a file that vanished must not come back empty. Where nothing can be written, write-ahead logging
-        # has no place for its index; but then nothing changes either.
-        mode = "mode=rw" if os.access(self.file.parent, os.W_OK) else "mode=ro&immutable=1"
+        try:
+            return self._connect("mode=rw")  # without `c`: a file that vanished must not come back empty
+        except sqlite3.OperationalError as error:
+            # Where nothing can be written, write-ahead logging has no place for its index; but then nothing changes
+            # either, and the file can be read alone, unless some changes still wait in the log.
+            log = self.file.with_name(f"{self.file.name}-wal")
+            if "readonly" not in str(error) and "unable to open" not in str(error):
+                raise
+            if log.exists() and log.stat().st_size:
+                raise
+            return self._connect("mode=ro&immutable=1")
+
+    def _connect(self, mode: str) -> sqlite3.Connection:
         connection = sqlite3.connect(
             f"{self.file.absolute().as_uri()}?{mode}",
             uri=True,
@@ -198,14 +207,17 @@ def _sentences(title: str, file: Path) -> Iterator[None]:
     """Turn SQLite's errors into sentences that say what to do."""
     try:
         yield
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter where the text of an error is itself damaged
         cause = " ".join(str(error).split())
         if "locked" in cause or "busy" in cause:
             text = f"{title} is being written by another process for over {BUSY_SECONDS:.0f} seconds; try again later."
         elif "is full" in cause:
             text = f"{title} cannot be written: the disk is full. Make room and try again; what was stored is kept."
         elif "readonly" in cause:
-            text = f"{title} cannot be written: {file.parent} is read-only. Make it writable, or set PARTWISE_DATA."
+            text = (
+                f"{title} cannot be written: {file.parent} is read-only. "
+                "Make it writable, or set PARTWISE_DATA to another folder."
+            )
         elif "unable to open" in cause or "disk I/O" in cause:
             text = f"{title} cannot be read or written: {file} ({cause}). Check the disk and the folder's permissions."
         else:

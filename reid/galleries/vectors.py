@@ -135,7 +135,8 @@ class CachedStore:
             state = catalogue.vector_state(recipe)
             if self._store is None:
                 self._load(file, state)
-            if self._store is None or self._state is None or self._state.uid != state.uid:
+            # A store that was made of no vectors does not know their length.
+            if self._store is None or self._state is None or self._state.count == 0:
                 ids, embeddings = catalogue.vectors(recipe, parts=False)
                 self._store = FaissStore(embeddings.global_.shape[1])
                 self._store.add(ids, embeddings.global_)
