@@ -116,7 +116,9 @@ def walk(root: Path, recursive: bool = True, on_skip: OnSkip | None = None) -> l
         for entry in entries:
             if entry.name.startswith("."):
                 continue
-            if entry.is_dir():
+            if not _is_text(entry.name):
+                skip(Path(entry.path), "its name is not valid UTF-8; rename it")
+            elif entry.is_dir():
                 if recursive:
                     visit(entry.path, f"{prefix}{entry.name}/", above | {here})
             elif not entry.is_file():
@@ -129,6 +131,15 @@ def walk(root: Path, recursive: bool = True, on_skip: OnSkip | None = None) -> l
 
     visit(os.fspath(root), "", frozenset())
     return sorted(found)
+
+
+def _is_text(name: str) -> bool:
+    """False for a name with bytes that stand for no character: neither a database nor JSON could hold it."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def manifest_of(root: Path) -> Path | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +63,17 @@ def test_what_is_no_picture_is_named_and_left_out(tmp_path: Path):
     samples = read_folder(tmp_path, on_skip=lambda path, reason: skipped.update({path.name: reason}))
     assert [s.name for s in samples] == ["a.png", "no_suffix"]
     assert skipped == {"notes.txt": "no picture", "gone.jpg": "a link to nothing"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+def test_names_that_are_no_text_are_named(tmp_path: Path):
+    fill(tmp_path, "a.png")
+    os.rename(tmp_path / "a.png", os.fsencode(tmp_path / "caf") + b"\xe9.png")
+    fill(tmp_path, "\u732b.png")
+    skipped: list[str] = []
+    samples = read_folder(tmp_path, on_skip=lambda path, reason: skipped.append(reason))
+    assert [s.name for s in samples] == ["\u732b.png"]
+    assert skipped == ["its name is not valid UTF-8; rename it"]
 
 
 def test_links_are_followed_and_loops_cut(tmp_path: Path):
