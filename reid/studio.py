@@ -188,7 +188,7 @@ class Studio:
     def is_shipped(self, name: str) -> bool:
         return name in self._shipped and name not in self._library
 
-    def examples(self, name: str | None, count: int = 12) -> list[Sample | Item]:
+    def examples(self, name: str | None, count: int = 12) -> Sequence[Sample | Item]:
         """Pictures to ask a gallery with: those it ships for that, or else a few of its own."""
         if name is None:
             return []
@@ -224,7 +224,14 @@ class Studio:
     def create(
         self, name: str, files: Sequence[Path], *, layout: str = "auto", backend: str, progress: Progress | None = None
     ) -> Added:
-        """Make a gallery of uploaded pictures and zips.
+        """Make a gallery of uploaded pictures and zips; the zip of an exported gallery brings that gallery back.
+
+        Args:
+            name: what to call it; may be blank for an exported gallery, which then keeps its name.
+            files: pictures, zips of pictures, CSV tables of words, or one exported gallery.
+            layout: how the folders in a zip are to be read, one of `reid.datasets.LAYOUTS`.
+            backend: what to index it with.
+            progress: called with the share done, 0..1, and what is being done.
 
         Raises:
             GalleryError: the name is taken or not fit, or no file can be used (then nothing is left behind).
@@ -232,8 +239,10 @@ class Studio:
         """
         if not files:
             raise GalleryError("Choose the pictures first, or a zip of them.")
-        if name.strip() in self._shipped:
-            raise GalleryError(f"There is a gallery {name.strip()!r} already; choose another name.")
+        self._check_free(name)
+        if len(files) == 1 and uploads.is_exported(files[0]):
+            gallery = self._library.import_zip(files[0], name.strip() or None)
+            return Added(gallery.name, gallery.count())
         gallery = self._library.create(name)
         try:
             added = self._fill(gallery, files, layout, backend, progress)
@@ -261,11 +270,11 @@ class Studio:
     def rename(self, old: str, new: str) -> str:
         """Give a gallery another name, and return it as it is kept."""
         self._own(old)
-        if new.strip() in self._shipped:
-            raise GalleryError(f"There is a gallery {new.strip()!r} already; choose another name.")
+        self._check_free(new)
         return self._library.rename(old, new).name
 
     def remove(self, name: str) -> None:
+        """Remove a gallery with the pictures that were copied into it."""
         self._own(name)
         self._library.remove(name)
 
@@ -359,14 +368,24 @@ class Studio:
 
     # Inside
 
+    def _names(self) -> list[str]:
+        own = self._library.names()
+        return own + [name for name in self._shipped if name not in own]
+
+    def _check_free(self, name: str) -> None:
+        if name.strip() in self._shipped:
+            raise GalleryError(f"There is a gallery {name.strip()!r} already; choose another name.")
+
     def _own(self, name: str) -> Gallery:
         if self.is_shipped(name):
             raise GalleryError(f"The gallery {name!r} ships with Partwise and cannot be changed; make one of your own.")
-        return self._library.open(name)
+        return self._open(name)
 
     def _open(self, name: str) -> Gallery:
-        if not self.is_shipped(name):
+        if name in self._library:
             return self._library.open(name)
+        if name not in self._shipped:
+            raise UnknownNameError(f"There is no gallery {name!r}; there are {', '.join(self._names()) or 'none yet'}.")
         with self._locks[f"stock {name}"]:
             if name not in self._examples:
                 self._stock(name)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from zipfile import is_zipfile
+from zipfile import BadZipFile, ZipFile, is_zipfile
 
 from reid.datasets import Sample, read_folder, read_words_csv, read_zip
 from reid.errors import DatasetError
@@ -35,6 +35,15 @@ class Upload:
         for part in sorted((p for p in self.folder.iterdir()), reverse=True):
             sentence = sentence.replace(f"{part}/", "")
         return sentence
+
+
+def is_exported(file: Path) -> bool:
+    """Whether a file is the zip of an exported gallery, by what lies in it."""
+    try:
+        with ZipFile(file) as archive:
+            return {"gallery.json", "items.jsonl"} <= set(archive.namelist())
+    except (BadZipFile, OSError):
+        return False
 
 
 @contextmanager

@@ -41,15 +41,33 @@ def build(studio: Studio, page: gr.Blocks, tab: gr.Tab) -> None:
             report = markup.text(elem_id="pw-report")
             about = markup.text(elem_id="pw-gallery-about")
             with gr.Row(visible=False, elem_classes="pw-actions") as tools:
-                words = gr.Textbox("", show_label=False, container=False, placeholder="Filter by words", scale=2)
+                words = gr.Textbox(
+                    "",
+                    label="Filter by words",
+                    show_label=False,
+                    container=False,
+                    placeholder="Filter by words",
+                    scale=2,
+                    elem_id="pw-filter",
+                )
                 more = gr.UploadButton("Add pictures", file_count="multiple", size="sm", scale=0, min_width=120)
                 export = gr.Button("Export zip", size="sm", scale=0, min_width=110, elem_id="pw-export")
                 rename = gr.Button("Rename", size="sm", scale=0, min_width=90, elem_id="pw-rename")
                 delete = gr.Button("Delete", size="sm", variant="stop", scale=0, min_width=90, elem_id="pw-delete")
             download = gr.DownloadButton("Download", visible="hidden", elem_id="pw-download")
             with gr.Row(visible=False, elem_classes="pw-confirm") as renaming:
-                new_name = gr.Textbox("", show_label=False, container=False, placeholder="New name", scale=2)
-                rename_now = gr.Button("Rename", size="sm", variant="primary", scale=0, min_width=110)
+                new_name = gr.Textbox(
+                    "",
+                    label="New name",
+                    elem_id="pw-new-title",
+                    show_label=False,
+                    container=False,
+                    placeholder="New name",
+                    scale=2,
+                )
+                rename_now = gr.Button(
+                    "Rename", size="sm", variant="primary", scale=0, min_width=110, elem_id="pw-rename-now"
+                )
             with gr.Row(visible=False, elem_classes="pw-confirm") as deleting:
                 question = markup.text()
                 keep = gr.Button("Keep it", size="sm", scale=0, min_width=110)
