@@ -6,7 +6,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,8 @@ RERANKS = ("none", "parts", "geometry")
 # Of so many of the nearest the order is looked at again; geometry takes milliseconds a pair.
 SHORTLIST = {"parts": 100, "geometry": 50}
 BATCH_SIZE = 64
-# Pictures whose keypoints are kept for the next query: about half a gigabyte.
-KEPT_KEYPOINTS = 4096
+# Pictures whose keypoints are kept for the next query: half a gigabyte at most.
+KEPT_KEYPOINTS = 1024
 
 OnError = Callable[[Path, str], None]
 Progress = Callable[[int, int], None]
@@ -214,17 +214,15 @@ def _by_parts(query: Embeddings, gallery: Embeddings) -> Reorder:
 
 
 def _by_geometry(query: list[Sample], gallery: list[Sample], backend: Any) -> Reorder:
-    """By inliers; where too few agree to mean anything, similarity's order stays, behind all those that do."""
-    from reid.search.geometry import MIN_INLIERS, verify
+    from reid.search.geometry import KeypointCache, check_shortlist
 
-    @lru_cache(maxsize=KEPT_KEYPOINTS)
-    def keypoints(path: Path) -> Any:
-        return backend.keypoints(load_image(path))
+    cache = KeypointCache(KEPT_KEYPOINTS)
 
     def reorder(i: int, near: np.ndarray) -> np.ndarray:
-        asked = keypoints(query[i].path)
-        inliers = np.array([verify(asked, keypoints(gallery[j].path)).inliers for j in near])
-        return near[np.argsort(-np.where(inliers < MIN_INLIERS, 0, inliers), kind="stable")]
+        paths = [gallery[j].path for j in near]
+        pictures = [(str(path), partial(load_image, path)) for path in paths]
+        order, _ = check_shortlist(backend, load_image(query[i].path), pictures, cache=cache)
+        return near[order]
 
     return reorder
 
