@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -235,25 +235,29 @@ class Catalogue:
             )
 
     def known(self, *, copied: bool) -> dict[str, Known]:
-        """The whole pictures by path (those referred to) or by name (those copied)."""
-        key = "name" if copied else "path"
+        """The whole pictures by path (those referred to), or by sha256 and name in one (those copied)."""
+        key = "i.sha256 || i.name" if copied else "i.path"
         with self._database.reading() as db:
             rows = db.execute(
-                f"""SELECT i.{key}, i.id, i.sha256, i.stamp, i.identity, i.camera, ifnull(w.file, '')
+                f"""SELECT {key}, i.id, i.sha256, i.stamp, i.identity, i.camera, ifnull(w.file, '')
                 FROM items i LEFT JOIN words w ON w.rowid = i.id
                 WHERE i.copied = ? AND i.frame IS NULL AND i.box IS NULL""",
                 (int(copied),),
             )
             return {row[0]: Known(*row[1:]) for row in rows}
 
-    def put_items(self, items: Sequence[NewItem]) -> list[Put]:
+    def put_items(self, items: Sequence[NewItem], *, again: bool = False) -> list[Put]:
         """Enter items; one that is there is brought up to date, not entered twice.
 
-        Where the file's bytes changed, vectors and words made from the old ones go. A copied picture whose name stands
-        for other bytes already is entered under the next free name ("a-2.jpg").
+        A picture that is referred to is there by its path: where its bytes changed, vectors and words made from the old
+        ones go. A copied picture is there by its name and bytes.
+
+        Args:
+            items: what to enter.
+            again: True enters copied pictures even if they are there.
         """
         with self._database.writing() as db:
-            return [self._put_item(db, item) for item in items]
+            return [self._put_item(db, item, again) for item in items]
 
     def refresh_items(self, items: Iterable[Known]) -> None:
         """Bring stamp, labels and the file's words up to date where the bytes are the same."""
@@ -383,11 +387,8 @@ class Catalogue:
                     if parts:
                         per_part[n] = np.frombuffer(blobs[1], "<f4").reshape(p, part_dim)
                         visibility[n] = np.frombuffer(blobs[2], "<f4")
-            except ValueError as error:
-                raise GalleryError(
-                    f"{self._database.title} is damaged: a stored vector has the wrong length. "
-                    "Remove the gallery and index its pictures again."
-                ) from error
+            except (TypeError, ValueError, IndexError) as error:
+                raise self._damaged("a stored vector has the wrong length") from error
         return found, Embeddings(global_, per_part, visibility)
 
     def vector_ids(self, recipe: str) -> np.ndarray:
@@ -439,60 +440,66 @@ class Catalogue:
 
     def _item(self, row: tuple[Any, ...]) -> Item:
         id, name, path, sha256, width, height, identity, camera, user, file, parse, size, copied, box, frame, time = row
-        return Item(
-            id=id,
-            name=name,
-            path=self.folder / path if copied else Path(path),
-            sha256=sha256,
-            width=width,
-            height=height,
-            identity=identity,
-            camera=camera,
-            words=" ".join(filter(None, (user, file, parse))),
-            bytes=size,
-            copied=bool(copied),
-            box=None if box is None else tuple(json.loads(box)),
-            frame=frame,
-            time=time,
+        try:
+            return Item(
+                id=id,
+                name=name,
+                path=self.folder / path if copied else Path(path),
+                sha256=sha256,
+                width=width,
+                height=height,
+                identity=identity,
+                camera=camera,
+                words=" ".join(filter(None, (user, file, parse))),
+                bytes=size,
+                copied=bool(copied),
+                box=None if box is None else tuple(json.loads(box)),
+                frame=frame,
+                time=time,
+            )
+        except (TypeError, ValueError) as error:
+            raise self._damaged(f"item {id} is not well-formed") from error
+
+    def _damaged(self, what: str) -> GalleryError:
+        return GalleryError(
+            f"{self._database.title} is damaged: {what}. Put back a copy of {self.folder / self.FILE}, "
+            "or remove the gallery and index its pictures again."
         )
 
-    def _put_item(self, db: Any, item: NewItem) -> Put:
+    def _put_item(self, db: Any, item: NewItem, again: bool) -> Put:
         box = None if item.box is None else json.dumps([float(v) for v in item.box])
-        added = changed = False
-        for name in names_like(item.name) if item.copied else (item.name,):
-            key, value = ("name", name) if item.copied else ("path", item.path)
-            row = db.execute(
-                f"""SELECT id, sha256 FROM items WHERE copied = {int(item.copied)} AND {key} = ?
-                AND ifnull(frame, -1) = ifnull(?, -1) AND ifnull(box, '') = ifnull(?, '')""",
-                (value, item.frame, box),
-            ).fetchone()
-            if row is None:
-                id = db.execute(
-                    """INSERT INTO items (name, path, copied, sha256, bytes, stamp, width, height, identity, camera,
-                    box, frame, time) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
-                    (
-                        *(name, item.path, int(item.copied), item.sha256, item.bytes, item.stamp),
-                        *(item.width, item.height, item.identity, item.camera, box, item.frame, item.time),
-                    ),
-                ).lastrowid
-                added = True
-                break
-            id, sha256 = row
-            if item.copied and sha256 != item.sha256:
-                continue
+        key, values = (
+            ("name = ? AND sha256 = ?", (item.name, item.sha256)) if item.copied else ("path = ?", (item.path,))
+        )
+        row = db.execute(
+            f"""SELECT id, sha256 FROM items WHERE copied = {int(item.copied)} AND {key}
+            AND ifnull(frame, -1) = ifnull(?, -1) AND ifnull(box, '') = ifnull(?, '')""",
+            (*values, item.frame, box),
+        ).fetchone()
+        added = row is None or again
+        changed = not added and row[1] != item.sha256
+        if added:
+            id = db.execute(
+                """INSERT INTO items (name, path, copied, sha256, bytes, stamp, width, height, identity, camera,
+                box, frame, time) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+                (
+                    *(item.name, item.path, int(item.copied), item.sha256, item.bytes, item.stamp),
+                    *(item.width, item.height, item.identity, item.camera, box, item.frame, item.time),
+                ),
+            ).lastrowid
+        else:
+            id = row[0]
             db.execute(
                 """UPDATE items SET name = ?, sha256 = ?, bytes = ?, stamp = ?, width = ?, height = ?,
                 identity = ifnull(?, identity), camera = ifnull(?, camera), time = ? WHERE id = ?""",
                 (
-                    *(name, item.sha256, item.bytes, item.stamp, item.width, item.height),
+                    *(item.name, item.sha256, item.bytes, item.stamp, item.width, item.height),
                     *(item.identity, item.camera, item.time, id),
                 ),
             )
-            changed = sha256 != item.sha256
-            if changed:
-                db.execute("DELETE FROM vectors WHERE item = ?", (id,))
-                _set_words(db, id, "parse", "")
-            break
+        if changed:
+            db.execute("DELETE FROM vectors WHERE item = ?", (id,))
+            _set_words(db, id, "parse", "")
         if item.words:
             _set_words(db, id, "file", item.words)
         return Put(int(id), added, changed)
@@ -501,17 +508,6 @@ class Catalogue:
         with self._database.reading() as db:
             rows = db.execute(f"SELECT DISTINCT {column} FROM items WHERE {column} IS NOT NULL ORDER BY 1")
             return [row[0] for row in rows]
-
-
-def names_like(name: str) -> Iterator[str]:
-    """`a.jpg`, `a-2.jpg`, `a-3.jpg` ..."""
-    yield name
-    path = Path(name)
-    stem = name[: len(name) - len(path.suffix)]
-    n = 2
-    while True:
-        yield f"{stem}-{n}{path.suffix}"
-        n += 1
 
 
 def _set_words(db: Any, id: int, source: str, text: str) -> None:

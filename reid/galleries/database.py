@@ -21,7 +21,7 @@ WORD_SOURCES = ("user", "file", "parse")
 _MEND = "Put back a copy of it, or remove the gallery and index its pictures again."
 
 # `box` and `frame`/`time` let an item be a region of a picture or of a video's frame. A picture that is referred to is
-# one item by its path, a copied one by its name: equal bytes share a file, but stay two items.
+# one item by its path, a copied one by its name and bytes; equal bytes under two names share a file, but are two items.
 # The vectors' ids only ever grow (AUTOINCREMENT), so that (count, highest id) says whether anything changed.
 _SCHEMA = f"""
 CREATE TABLE facts (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -42,7 +42,7 @@ CREATE TABLE items (
     time REAL
 );
 CREATE UNIQUE INDEX items_referred ON items (path, ifnull(frame, -1), ifnull(box, '')) WHERE copied = 0;
-CREATE UNIQUE INDEX items_copied ON items (name, ifnull(frame, -1), ifnull(box, '')) WHERE copied = 1;
+CREATE INDEX items_copied ON items (name, sha256) WHERE copied = 1;
 CREATE INDEX items_camera ON items (camera);
 CREATE INDEX items_identity ON items (identity);
 CREATE INDEX items_sha256 ON items (sha256);

@@ -231,9 +231,9 @@ class _Reader:
                     self._rows(source, (size, *shape[1:])) for source, shape in zip(sources, shapes, strict=True)
                 )
                 chosen = places.tolist()
-                if not seen.isdisjoint(chosen) or min(chosen) < 0 or max(chosen) >= items:
-                    raise ValueError("its vectors are of items that are not in it")
                 seen.update(chosen)
+                if len(seen) != start + size or min(chosen) < 0 or max(chosen) >= items:
+                    raise ValueError("its vectors are of items that are not in it")
                 yield chosen, _plausible(Embeddings(*arrays))
 
     def _rows(self, source: IO[bytes], shape: tuple[int, ...]) -> np.ndarray:
@@ -350,7 +350,7 @@ def _read_item(reader: _Reader, gallery: Gallery, line: dict[str, Any]) -> int:
             for key in ("name", "sha256", "width", "height", "identity", "camera", "box", "frame", "time")
         },
     )
-    (put,) = gallery.put_items([gallery.keep(item, data)])
+    (put,) = gallery.put_items([gallery.keep(item, data)], again=True)
     for source, words in line["words"].items():
         if words:
             gallery.set_words(put.id, words, source)

@@ -12,7 +12,7 @@ import numpy as np
 from reid.backends import Backend
 from reid.errors import ImageError
 from reid.galleries import Gallery, files
-from reid.galleries.catalogue import Known, NewItem, names_like
+from reid.galleries.catalogue import Known, NewItem
 from reid.galleries.gallery import Labelled, new_item
 from reid.images import load_image
 from reid.pipeline import decode_batches
@@ -168,22 +168,17 @@ def _unfinished(gallery: Gallery, samples: list[Labelled], recipe: str, copy: bo
 
 def _same(sample: Labelled, known: Mapping[str, Known], copy: bool) -> Known | None:
     """The item that holds the very file as it is now, or None."""
+    if not known:
+        return None
     try:
         if not copy:
             there = known.get(files.canonical(sample.path))
             if there is None or files.stamp(sample.path) == there.stamp:
                 return there
             return there if files.sha256(files.read(sample.path)[0]) == there.sha256 else None
-        if sample.name not in known:
-            return None
-        digest = files.sha256(files.read(sample.path)[0])
+        return known.get(files.sha256(files.read(sample.path)[0]) + sample.name)
     except (OSError, ImageError):
         return None  # reading it again will say why
-    for name in names_like(sample.name):
-        there = known.get(name)
-        if there is None or there.sha256 == digest:
-            return there
-    return None
 
 
 def _kept(gallery: Gallery, work: _Work) -> NewItem:

@@ -66,20 +66,13 @@ class Catalogue(RuleBasedStateMachine):
     @rule(name=st.sampled_from(NAMES[:2]), data=st.sampled_from("xyz"))
     def copy(self, name, data) -> None:
         (put,) = self.gallery.put_items([new(name, path=f"pictures/{data}", data=data, copied=True)])
-        same = [
-            i
-            for i, item in self.items.items()
-            if item["copied"] and item["data"] == data and item["name"][0] == name[0]
-        ]
+        same = [i for i, item in self.items.items() if item["copied"] and (item["name"], item["data"]) == (name, data)]
         assert put.added == (not same)
         if same:
             assert put.id == same[0]
         else:
-            taken = {item["name"] for item in self.items.values() if item["copied"]}
-            stem = name.removesuffix(".jpg")
-            free = next(n for n in [name, *(f"{stem}-{k}.jpg" for k in range(2, 9))] if n not in taken)
             self.items[put.id] = dict(
-                name=free, copied=True, data=data, camera=None, identity=None, words={}, vectors={}
+                name=name, copied=True, data=data, camera=None, identity=None, words={}, vectors={}
             )
 
     @precondition(lambda self: self.items)
