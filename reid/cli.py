@@ -299,11 +299,11 @@ def _evaluate(options: Any) -> None:
 
 
 def _render(options: Any) -> None:
-    from reid.rendering import render_people, render_streets
-
     people = options.identities is not None or options.views is not None
     if people == (options.streets is not None):
         raise PartwiseError("render draws either people (--identities N --views V) or streets (--streets N): name one.")
+    from reid.rendering import render_people, render_streets
+
     with _bar("render") as progress:
         if people:
             render_people(
