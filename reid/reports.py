@@ -24,8 +24,8 @@ from reid.pipeline import decode_batches
 LAYOUTS = (*PROTOCOLS, "camvid")
 RERANKS = ("none", "parts", "geometry")
 
-# Of so many of the nearest the order is looked at again; geometry takes milliseconds a pair.
-SHORTLIST = {"parts": 100, "geometry": 50}
+# Of so many of the nearest the order is looked at again; geometry takes ten milliseconds a pair and more.
+SHORTLIST = {"parts": 100, "geometry": 20}
 BATCH_SIZE = 64
 # Pictures whose keypoints are kept for the next query: half a gigabyte at most.
 KEPT_KEYPOINTS = 1024
