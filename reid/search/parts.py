@@ -28,8 +28,8 @@ def part_similarity(
         (g cos(q, i) + sum_p w_p min(v_qp, v_ip) cos(q_p, i_p)) / (g + sum_p w_p min(v_qp, v_ip))
 
     A part that one of the two hides says nothing about the match, so it neither helps nor hurts; where no part is
-    shared, the whole decides alone. After the occlusion-aware distance of Somers et al., "Body Part-Based Representation
-    Learning for Occluded Person Re-Identification", WACV 2023.
+    shared, the whole decides alone. After the occlusion-aware distance of Somers et al., "Body Part-Based
+    Representation Learning for Occluded Person Re-Identification", WACV 2023.
 
     Args:
         query: with P parts.

@@ -164,7 +164,7 @@ def test_relevance(tmp_path: Path):
     for name, red in (("a/1", 10), ("a/2", 20), ("b/1", 12), ("b/2", 80), ("alone/1", 60)):
         paint(tmp_path / f"{name}.png", (red, 0, 0))
     result = evaluate(tmp_path, "folders", "angle")
-    # Rank of the one match: a/1 behind b/1: 2; a/2 behind b/1: 2; b/1 behind a/1, a/2, alone: 4; b/2 behind alone, a/2: 3.
+    # Rank of the one match: a/1 and a/2 behind b/1: 2; b/1 behind a/1, a/2, alone: 4; b/2 behind alone, a/2: 3.
     assert result == {
         "P10": pytest.approx(10),
         "mAP": pytest.approx(100 * (1 / 2 + 1 / 2 + 1 / 4 + 1 / 3) / 4),
