@@ -15,13 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from reid import __version__
+from reid.datasets import LAYOUTS, PROTOCOLS
 from reid.errors import PartwiseError
 
 if TYPE_CHECKING:
     from reid.galleries import Gallery
-
-LAYOUTS = ("auto", "flat", "folders", "market1501", "cuhk03", "corel")
-PROTOCOLS = ("market1501", "cuhk03", "rendered", "folders", "corel", "camvid")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -104,6 +102,27 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--cameras", type=int, default=6, metavar="C")
     sub.add_argument("--assets", type=Path, metavar="DIR", help="folder with clothes/, hair/ and skins/")
 
+    sub = command("parse", _parse, "Label every pixel: body parts of a person, or what a scene holds.", as_json=False)
+    sub.add_argument("images", type=Path, nargs="+", metavar="IMAGE")
+    sub.add_argument("--backend", required=True, metavar="B")
+    sub.add_argument("--out", required=True, type=Path, metavar="MASK.png|DIR")
+    sub.add_argument("--raw", action="store_true", help="class indices as an 8-bit PNG, without colours and legend")
+
+    sub = command("pose", _pose, "Find the joints of the person in each picture.")
+    sub.add_argument("images", type=Path, nargs="+", metavar="IMAGE")
+    sub.add_argument("--backend", default="gpn", metavar="B")
+
+    sub = command("train", _train, "Train a network; see docs/training.md for what each recipe reads.", as_json=False)
+    sub.add_argument("recipe", metavar="RECIPE")
+    sub.add_argument("--data", action="append", type=_named_path, default=[], metavar="NAME=DIR")
+    sub.add_argument("--run", type=Path, metavar="DIR", help="checkpoints and log; by default runs/RECIPE")
+    sub.add_argument("--resume", action="store_true", help="go on from the run's last epoch")
+    sub.add_argument("--epochs", type=_positive, metavar="N")
+    sub.add_argument("--size", type=_size, metavar="HxW", help="picture size, e.g. 256x128")
+    sub.add_argument("--rate", type=float, metavar="LR", help="peak learning rate")
+    sub.add_argument("--start", type=Path, metavar="FILE", help="weights to start from")
+    sub.add_argument("--stop-after", type=float, metavar="HOURS", help="stop at the end of the epoch in progress then")
+
     sub = command("codebook", _codebook, "Train a local descriptor's codebook on a gallery's pictures.", as_json=False)
     sub.add_argument("--gallery", required=True, metavar="NAME")
     sub.add_argument("--backend", required=True, metavar="B")
@@ -140,13 +159,32 @@ def _part_weight(text: str) -> tuple[str, float]:
     return name, number
 
 
+def _named_path(text: str) -> tuple[str, Path]:
+    name, _, path = text.partition("=")
+    if not name or not path:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=DIR")
+    return name, Path(path)
+
+
+def _size(text: str) -> tuple[int, int]:
+    height, _, width = text.lower().partition("x")
+    if (
+        not (height.isdigit() and width.isdigit())
+        or int(height) % 16
+        or int(width) % 16
+        or not int(height) * int(width)
+    ):
+        raise argparse.ArgumentTypeError(f"{text!r} is not HEIGHTxWIDTH in multiples of 16, e.g. 256x128")
+    return int(height), int(width)
+
+
 def _backends(options: Any) -> None:
     from reid import backends
 
     if options.markdown:
         print(backends.markdown_table())
         return
-    rows = []
+    rows: list[dict[str, Any]] = []
     for card in backends.cards():
         why_not = backends.create(card.name).why_not_ready()
         rows.append(
@@ -317,6 +355,61 @@ def _render(options: Any) -> None:
             )
         else:
             render_streets(options.out, options.streets, seed=options.seed, progress=progress)
+
+
+def _parse(options: Any) -> None:
+    from reid import backends
+    from reid.explain.parses import with_legend
+    from reid.images import load_image, save_image
+
+    backend = backends.get(options.backend)
+    one_file = options.out.suffix.lower() == ".png"
+    if one_file and len(options.images) > 1:
+        raise PartwiseError(f"{options.out} is one file for {len(options.images)} pictures; name a folder with --out.")
+    for path in options.images:
+        parse = backend.parse(load_image(path))
+        target = options.out if one_file else options.out / f"{path.stem}.png"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        save_image(target, parse.labels if options.raw else with_legend(parse))
+
+
+def _pose(options: Any) -> None:
+    from reid import backends
+    from reid.images import load_image
+
+    backend = backends.get(options.backend)
+    rows: list[dict[str, Any]] = []
+    for path in options.images:
+        skeleton = backend.pose(load_image(path))
+        joints = [
+            {"name": name, "xy": xy.tolist(), "confidence": float(confidence), "xyz": xyz.tolist()}
+            for name, xy, confidence, xyz in zip(
+                skeleton.names, skeleton.xy, skeleton.confidence, skeleton.xyz, strict=True
+            )
+        ]
+        rows.append({"image": str(path), "joints": joints})
+    if options.json:
+        _print_json(rows)
+        return
+    for row in rows:
+        print(row["image"])
+        for joint in row["joints"]:
+            x, y = joint["xy"]
+            print(f"  {joint['name']:<16} {x:7.1f} {y:7.1f}  {joint['confidence']:.2f}")
+
+
+def _train(options: Any) -> None:
+    from reid.training.recipes import Settings, train
+
+    weights = train(
+        options.recipe,
+        dict(options.data),
+        options.run or Path("runs") / options.recipe,
+        Settings(options.epochs, options.size, options.rate, options.start),
+        resume=options.resume,
+        stop_after=None if options.stop_after is None else options.stop_after * 3600,
+    )
+    print(weights)
 
 
 def _codebook(options: Any) -> None:

@@ -1,0 +1,158 @@
+"""Recipes by name: from folders on the command line to a run.
+
+Folders come as NAME=DIR. What teachers said of a set comes beside it, as NAME.embeddings=FILE.npz (names, vectors) and
+NAME.poses=FILE.npz (see `sources.with_teachers`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from reid.datasets import read_folder
+from reid.errors import DatasetError, UnknownNameError
+from reid.training import sources
+from reid.training.gpn import GPNRecipe, Group
+from reid.training.loop import Recipe, fit
+from reid.training.people import read_people
+from reid.training.sources import Table
+from reid.training.trunk import TrunkRecipe
+
+REAL = ("market1501", "cuhk03")
+"""Sets with identities, in the order they are read."""
+
+MASK_SHARE = 2
+"""Label maps are kept at one half of the pictures' size, as PARSE NET gives them."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run may be told beside its data; None leaves the recipe's own choice."""
+
+    epochs: int | None = None
+    size: tuple[int, int] | None = None
+    rate: float | None = None
+    start: Path | None = None
+    teach: float = 1.0
+
+
+def train(
+    name: str,
+    data: Mapping[str, Path],
+    run: Path,
+    settings: Settings | None = None,
+    *,
+    resume: bool = False,
+    stop_after: float | None = None,
+    say: Callable[[str], None] | None = None,
+) -> Path:
+    """Train the recipe `name` on the given folders; returns the path of the weights.
+
+    Raises:
+        UnknownNameError: no such recipe, or data that it does not know.
+        DatasetError: data it needs is missing or not laid out as it should be.
+    """
+    if name not in RECIPES:
+        raise UnknownNameError(f"There is no recipe {name!r}; there are {', '.join(RECIPES)}.")
+    known = {*REAL, "rendered", "ccp"}
+    for key in data:
+        if key.split(".")[0] not in known or (("." in key) and key.split(".")[1] not in ("embeddings", "poses")):
+            raise UnknownNameError(f"--data {key}=... is not known; there are {', '.join(sorted(known))}.")
+    return fit(RECIPES[name](data, settings or Settings()), run, resume=resume, stop_after=stop_after, say=say)
+
+
+def trunk(data: Mapping[str, Path], settings: Settings) -> Recipe:
+    """FEA NET on the real sets that are given."""
+    size = settings.size or (256, 128)
+    tables = _real(data, (1, 1))
+    if not tables:
+        raise DatasetError("The recipe trunk needs people; give --data market1501=DIR or --data cuhk03=DIR.")
+    taught = [
+        None if table.taught is None else {path.name: row for path, row in zip(table.paths, table.taught, strict=True)}
+        for table in tables
+    ]
+    people = read_people([(table.paths, table.identities) for table in tables], size, taught)
+    return TrunkRecipe(
+        people,
+        epochs=settings.epochs or 60,
+        start=settings.start,
+        rate=settings.rate or 1e-3,
+        teach=settings.teach,
+    )
+
+
+def gpn(data: Mapping[str, Path], settings: Settings) -> Recipe:
+    """The whole network: real sets with their teachers, rendered people, parsed photos."""
+    return _bodies("gpn", _real(data, _mask(settings)), data, settings)
+
+
+def gpn_synthetic(data: Mapping[str, Path], settings: Settings) -> Recipe:
+    """The whole network on rendered people alone: nobody's picture is used."""
+    return _bodies("gpn-synthetic", [], {k: v for k, v in data.items() if k == "rendered"}, settings)
+
+
+def _mask(settings: Settings) -> tuple[int, int]:
+    height, width = settings.size or (256, 128)
+    return height // MASK_SHARE, width // MASK_SHARE
+
+
+def _bodies(name: str, real: list[Table], data: Mapping[str, Path], settings: Settings) -> Recipe:
+    size, mask = settings.size or (256, 128), _mask(settings)
+    tables = list(real)
+    if "rendered" in data:
+        tables.append(sources.rendered(data["rendered"], mask))
+    if "ccp" in data:
+        tables.append(sources.clothing_co_parsing(data["ccp"], mask))
+    if not tables:
+        raise DatasetError(
+            f"The recipe {name} needs data; give --data rendered=DIR, and --data market1501=DIR for gpn."
+        )
+    people, bodies = sources.join(tables, size)
+    first_drawn = sum(len(table.paths) for table in real)
+    has_identity = people.identities >= 0
+    index = np.arange(len(people))
+    groups = []
+    if first_drawn:
+        groups.append(Group(index[:first_drawn], people=10, views=4))
+    drawn = index[(index >= first_drawn) & has_identity]
+    if len(drawn):
+        groups.append(Group(drawn, people=16 if not first_drawn else 5, views=4))
+    if not has_identity.all():
+        groups.append(Group(index[~has_identity], people=0, views=4))
+    return GPNRecipe(
+        people,
+        bodies,
+        groups,
+        name=name,
+        epochs=settings.epochs or 40,
+        start=settings.start,
+        rate=settings.rate or (5e-4 if first_drawn else 1e-3),
+        teach=settings.teach,
+    )
+
+
+def _real(data: Mapping[str, Path], mask: tuple[int, int]) -> list[Table]:
+    tables = []
+    for name in REAL:
+        if name not in data:
+            continue
+        samples = read_folder(data[name], name)
+        if name == "market1501" and any(sample.split for sample in samples):
+            samples = [sample for sample in samples if sample.split == "train"]
+        samples = [sample for sample in samples if sample.identity not in (None, "-1", "0000")]
+        if not samples:
+            raise DatasetError(f"{data[name]} has no picture to train on; name the folder of {name}'s training split.")
+        table = sources.unlabelled(samples, mask)
+        embeddings, poses = data.get(f"{name}.embeddings"), data.get(f"{name}.poses")
+        tables.append(sources.with_teachers(table, embeddings, poses) if embeddings or poses else table)
+    return tables
+
+
+RECIPES: dict[str, Callable[[Mapping[str, Path], Settings], Recipe]] = {
+    "trunk": trunk,
+    "gpn": gpn,
+    "gpn-synthetic": gpn_synthetic,
+}

@@ -1,0 +1,53 @@
+"""Recipes by name: folders in, weights out; what is missing or unknown is said in a sentence."""
+
+import cv2
+import numpy as np
+import pytest
+from safetensors.torch import load_file
+
+from models.gpn.fea_net import FeaNet
+from reid.errors import DatasetError, UnknownNameError
+from reid.training.recipes import Settings, train
+
+
+@pytest.fixture
+def market(tmp_path):
+    folder = tmp_path / "market" / "bounding_box_train"
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for identity in (2, 7, 9, 11):
+        for view in range(16):
+            picture = np.clip(rng.integers(0, 60, (32, 16, 3)) + identity * 15, 0, 255).astype(np.uint8)
+            cv2.imwrite(str(folder / f"{identity:04d}_c{view % 3 + 1}s1_{view:06d}_00.jpg"), picture)
+    cv2.imwrite(str(folder / "0000_c1s1_000001_00.jpg"), np.zeros((32, 16, 3), np.uint8))
+    return folder.parent
+
+
+def test_the_trunk_trains_from_a_folder(market, tmp_path):
+    lines = []
+    weights = train(
+        "trunk", {"market1501": market}, tmp_path / "run", Settings(epochs=1, size=(32, 16)), say=lines.append
+    )
+    FeaNet().load_state_dict(load_file(weights))
+    assert '"epoch": 0' in lines[0]
+
+
+def test_unknown_names_are_refused(market, tmp_path):
+    with pytest.raises(UnknownNameError, match="trunk"):
+        train("dance", {}, tmp_path)
+    with pytest.raises(UnknownNameError, match="market1501"):
+        train("trunk", {"market": market}, tmp_path)
+    with pytest.raises(UnknownNameError, match=r"market1501\.bones"):
+        train("trunk", {"market1501": market, "market1501.bones": market}, tmp_path)
+
+
+@pytest.mark.parametrize("recipe", ["trunk", "gpn", "gpn-synthetic"])
+def test_a_recipe_without_data_says_what_to_give(recipe, tmp_path):
+    with pytest.raises(DatasetError, match="--data"):
+        train(recipe, {}, tmp_path)
+
+
+def test_a_folder_without_people_is_refused(tmp_path):
+    (tmp_path / "empty" / "bounding_box_train").mkdir(parents=True)
+    with pytest.raises(DatasetError, match="empty"):
+        train("trunk", {"market1501": tmp_path / "empty"}, tmp_path / "run")
