@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from reid import backends, uploads
-from reid.backends import Card
+from reid.backends import Backend, Card
 from reid.backends.keypoints import Matches
 from reid.backends.registry import PREFERRED
 from reid.datasets import Sample, read_folder
@@ -28,6 +28,8 @@ from reid.images import load_image
 from reid.pipeline import decode_batches
 from reid.search import Hit, index, search
 from reid.search.geometry import verify
+
+log = logging.getLogger(__name__)
 
 SHIPPED = Path(__file__).resolve().parent.parent / "gallery"
 
@@ -131,6 +133,7 @@ class Studio:
         self._locks: dict[str, threading.RLock] = defaultdict(threading.RLock)
         self._scratch = tempfile.TemporaryDirectory(prefix="partwise-")
         self._visitors: dict[str, Studio] = {}
+        self._unready: dict[str, str] = {}  # backends that could not be loaded, and why
 
     def start(self) -> threading.Thread:
         """Index the shipped galleries in the background, each with the backend it is first searched with."""
@@ -163,8 +166,11 @@ class Studio:
         return [c for c in backends.cards() if "embed" in c.does and not (only_free and c.research_only)]
 
     def preferred(self, gallery: str | None, *, only_free: bool = False) -> str | None:
-        """The backend to begin with: the best on real photos, and for scenes the one whose matches can be seen."""
-        names = [c.name for c in self.embedders(only_free=only_free)]
+        """The backend to begin with: the best on real photos, and for scenes the one whose matches can be seen.
+
+        One that could not be loaded is passed over.
+        """
+        names = [c.name for c in self.embedders(only_free=only_free) if c.name not in self._unready]
         order = PREFERRED if self._shows_people(gallery) else ("sift", *PREFERRED)
         return next((name for name in order if name in names), names[0] if names else None)
 
@@ -303,7 +309,7 @@ class Studio:
 
     def ensure(self, name: str, backend: str, progress: Progress | None = None) -> None:
         """Embed what a gallery holds and the backend has not embedded yet."""
-        gallery, loaded = self._open(name), backends.get(backend)
+        gallery, loaded = self._open(name), self._load(backend)
         recipe = loaded.recipe_hash()
         with self._locks[f"index {gallery.uid}"]:
             missing = gallery.items(gallery.missing(recipe))
@@ -340,7 +346,7 @@ class Studio:
             raise UnknownNameError("No backend is chosen.")
         query = load_image(picture, name=picture.name) if isinstance(picture, Path) else picture
         self.ensure(gallery, backend, progress)
-        loaded = backends.get(backend)
+        loaded = self._load(backend)
         found = search(
             self._open(gallery),
             loaded,
@@ -360,7 +366,7 @@ class Studio:
         """
         hit = found.hits[index]
         picture = self._open(found.gallery).picture(hit.item)
-        backend = backends.get(found.card.name)
+        backend = self._load(found.card.name)
         matches = None
         if hasattr(backend, "keypoints"):
             matches = verify(backend.keypoints(found.query), backend.keypoints(picture))
@@ -401,19 +407,28 @@ class Studio:
         self._examples[name] = [s for s in samples if s.split == "query"]
 
     def _index_shipped(self) -> None:
-        for name in self._shipped:
-            try:
-                backend = self.preferred(name)
-                if self.is_shipped(name) and backend:
+        for name in filter(self.is_shipped, self._shipped):
+            while backend := self.preferred(name):
+                try:
                     self.ensure(name, backend)
-            except PartwiseError as error:
-                logging.getLogger(__name__).warning("The shipped gallery %s is not indexed: %s", name, error)
+                except PartwiseError as error:
+                    log.warning("%s does not index the gallery %s: %s", backend, name, error)
+                    if backend in self._unready:
+                        continue  # with the next best
+                break
+
+    def _load(self, name: str) -> Backend:
+        try:
+            return backends.get(name)
+        except (PartwiseError, ImportError) as error:
+            self._unready[name] = str(error)
+            raise PartwiseError(f"{name} is not ready: {error}") from error
 
     def _fill(
         self, gallery: Gallery, files: Sequence[Path], layout: str, backend: str, progress: Progress | None
     ) -> Added:
         added = Added(gallery.name)
-        loaded = backends.get(backend)
+        loaded = self._load(backend)
         with uploads.staged(files, layout, self.limits.upload_files) as upload:
             report = index(
                 gallery,
@@ -443,6 +458,7 @@ class _Visit(Studio):
         super().__init__(Path(scratch.name), shipped=None, limits=host.limits)
         self._scratch.cleanup()
         self._scratch = scratch
+        self._unready = host._unready
         self._shelf, self._shipped, self._examples, self._locks = (
             host._shelf,
             host._shipped,

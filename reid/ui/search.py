@@ -129,14 +129,19 @@ def build(studio: Studio, page: gr.Blocks, tab: gr.Tab) -> None:
     def explain(event: gr.EventData, result: Found | None, request: gr.Request) -> list[Any]:
         return _explain(studio.of(request.session_hash), result, event.index) if result else _hidden()
 
-    gr.on([page.load, tab.select, gallery.input, backend.input, free.input], offer, [gallery, backend, free], offered,
-          show_progress="hidden")  # fmt: skip
-    gr.on([go.click, query.input, words.submit, top.release], run, settings, results, show_progress_on=status).then(
+    chosen = [gallery, backend, free]
+    gr.on(
+        [page.load, tab.select, gallery.input, backend.input, free.input],
+        offer,
+        chosen,
+        offered,
+        show_progress="hidden",
+    )
+    examples.select(choose, gallery, query, show_progress="hidden")
+    # Uploaded, pasted, taken, chosen or cleared: of these, `change` alone sees all.
+    gr.on([query.change, go.click, words.submit, top.release], run, settings, results, show_progress_on=status).then(
         None, js=_SHOW_RESULTS
     )
-    examples.select(choose, gallery, query, show_progress="hidden").then(
-        run, settings, results, show_progress_on=status
-    ).then(None, js=_SHOW_RESULTS)
     grid.select(explain, found, explained, show_progress="hidden").then(None, js=_SHOW_DETAIL)
 
 

@@ -18,9 +18,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 ROOT = Path(__file__).parents[2]
+TIMEOUT = 30_000  # ms; a busy machine is no failure
 DESKTOP, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 PLACES = (
     *(shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")),
@@ -82,6 +83,7 @@ def chromium() -> Iterator[Browser]:
     if place is None:
         pytest.fail("there is no Chromium or Chrome here; `make test` installs one on Debian")
     with sync_playwright() as playwright:
+        expect.set_options(timeout=TIMEOUT)
         browser = playwright.chromium.launch(executable_path=place, args=FLAGS)
         yield browser
         browser.close()
@@ -98,7 +100,7 @@ def open_page(chromium, address) -> Iterator[Callable[..., Page]]:
         context = chromium.new_context(viewport=viewport, color_scheme=scheme, permissions=PERMISSIONS)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(TIMEOUT)
         page.on("request", lambda request: hosts.add(urlsplit(request.url).hostname))
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(address)

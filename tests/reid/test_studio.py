@@ -13,7 +13,7 @@ import pytest
 
 from reid import backends
 from reid.backends import Card
-from reid.errors import GalleryError, ImageError, PartwiseError, UnknownNameError
+from reid.errors import GalleryError, ImageError, PartwiseError, UnknownNameError, WeightsError
 from reid.images import save_image
 from reid.studio import Limits, Studio
 
@@ -323,3 +323,20 @@ def test_research_only_backends_can_be_left_out(studio, monkeypatch):
     assert studio.preferred("people", only_free=True) == "sift"
     assert studio.preferred(None) == "sift"
     assert [studio.reranks(card) for card in cards[:2]] == [["none", "parts"], ["none", "geometry"]]
+
+
+def test_a_backend_that_cannot_be_loaded_is_passed_over(studio, monkeypatch):
+    def get(name):
+        if name == "lite0":
+            raise WeightsError("lite0.safetensors is missing.")
+        return real(name)
+
+    real = backends.get
+    monkeypatch.setattr(backends, "get", get)
+    monkeypatch.setattr("reid.studio.PREFERRED", ("lite0", BACKEND))
+    assert studio.preferred("people") == "lite0"
+    with pytest.raises(PartwiseError, match=r"lite0 is not ready: lite0\.safetensors is missing"):
+        studio.search(draw((1, 2, 3), 1), "people", "lite0")
+    assert studio.preferred("people") == BACKEND
+    studio.start().join(60)
+    assert studio.galleries()[0].backends == (BACKEND,)

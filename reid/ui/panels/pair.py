@@ -33,7 +33,6 @@ def side_by_side(query: np.ndarray, picture: np.ndarray, matches: Matches | None
     """An SVG drawing of two pictures (H, W, 3) at one height, with lines between matching points."""
     height, gap = 600.0, 18.0
     sizes = [(p.shape[1] / p.shape[0] * height, height / p.shape[0]) for p in (query, picture)]
-    # Neither picture gets more than twice its share of the width.
     left, right = sizes[0][0], sizes[1][0]
     width = left + gap + right
     images = "".join(
@@ -46,9 +45,10 @@ def side_by_side(query: np.ndarray, picture: np.ndarray, matches: Matches | None
         ends = np.hstack(
             [matches.query_xy[chosen] * sizes[0][1], matches.item_xy[chosen] * sizes[1][1] + (left + gap, 0)]
         )
+        # A hue by height in the query: lines that run together are seen to, and one that crosses stands out.
         lines = "".join(
-            f'<line x1="{a:.1f}" y1="{b:.1f}" x2="{c:.1f}" y2="{d:.1f}"/>'
-            f'<circle cx="{a:.1f}" cy="{b:.1f}" r="4"/><circle cx="{c:.1f}" cy="{d:.1f}" r="4"/>'
+            f'<g style="--pw-hue: {b / height * 320:.0f}"><line x1="{a:.1f}" y1="{b:.1f}" x2="{c:.1f}" y2="{d:.1f}"/>'
+            f'<circle cx="{a:.1f}" cy="{b:.1f}" r="5"/><circle cx="{c:.1f}" cy="{d:.1f}" r="5"/></g>'
             for a, b, c, d in ends
         )
     label = "query and result side by side" + (f", {_agreement(matches)}" if matches is not None else "")
