@@ -1,0 +1,223 @@
+"""Fixed cameras: each has its place, its height and lens, its weather, and its own way with colours.
+
+A crop is cut from the camera's frame, so its background, its sharpness and its perspective are those of the place where
+the person walks.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from reid.rendering.paint import Camera, Canvas, Light, look, shadow_of
+from reid.rendering.raster import FAR
+from reid.rendering.scenes import Scene, draw_scene
+from reid.rendering.shading import lit_share
+
+FRAME = (600, 800)
+"""Height and width of a camera's frame in pixels."""
+
+
+@dataclass(frozen=True)
+class Film:
+    """How a camera turns light into a picture.
+
+    Attributes:
+        exposure, gamma, contrast, saturation: of the tone curve. cast: (3,) gain of the channels. black: level of black.
+        sharpness: pixels of the frame kept (0..1). blur: sigma of the lens in frame pixels. halo: strength of sharpening.
+        grain: standard deviation of the noise. quality: of the JPEG stream.
+    """
+
+    exposure: float
+    gamma: float
+    contrast: float
+    saturation: float
+    cast: np.ndarray
+    black: float
+    sharpness: float
+    blur: float
+    halo: float
+    grain: float
+    quality: int
+
+    def develop(self, rgb: np.ndarray, native: float, rng: np.random.Generator) -> np.ndarray:
+        """A picture (H, W, 3) uint8 of linear light (H, W, 3).
+
+        Args:
+            native: pixels of the frame for each pixel of the picture.
+        """
+        height, width = rgb.shape[:2]
+        light = rgb * (self.exposure * self.cast * np.exp(rng.normal(0, 0.13))).astype(np.float32)
+        grey = light @ np.array([0.3, 0.59, 0.11], np.float32)
+        light = grey[..., None] + (light - grey[..., None]) * np.float32(self.saturation)
+        tone = np.clip(light, 0, 4) ** np.float32(self.gamma)
+        tone = np.where(tone > 0.75, 0.75 + 0.25 * (1 - np.exp(-(tone - 0.75) * 3)), tone)
+        tone = (tone - 0.45) * np.float32(self.contrast) + 0.45
+        tone = self.black + (1 - self.black) * tone
+        kept = float(np.clip(native * self.sharpness * np.exp(rng.normal(0, 0.12)), 0.22, 1.0))
+        small = (max(int(width * kept), 24), max(int(height * kept), 48))
+        tone = cv2.resize(tone, small, interpolation=cv2.INTER_AREA)
+        if self.blur > 0.2:
+            tone = cv2.GaussianBlur(tone, (0, 0), self.blur)
+        if rng.random() < 0.15:  # walking past a slow shutter
+            long = int(rng.integers(2, 5))
+            tone = cv2.blur(tone, (long, 1))
+        if self.halo > 0:
+            tone = tone + np.float32(self.halo) * (tone - cv2.GaussianBlur(tone, (0, 0), 1.2))
+        tone = tone + rng.normal(0, self.grain, tone.shape).astype(np.float32)
+        picture = (np.clip(tone, 0, 1) * 255).astype(np.uint8)
+        if self.quality < 95:
+            packed = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, self.quality])[1]
+            picture = cv2.imdecode(packed, cv2.IMREAD_COLOR)
+        if small != (width, height):
+            picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_CUBIC)
+        return picture
+
+
+@dataclass(frozen=True)
+class FixedCamera:
+    """A camera with its empty frame.
+
+    Attributes:
+        view: the pinhole of the whole frame. light: of its place. film: its colours.
+        rgb, depth, ground: (H, W, 3), (H, W), (H, W) float16, float16, bool: the frame without people, linear.
+        shadow, shadow_frame: where the sun reaches.
+    """
+
+    view: Camera
+    light: Light
+    film: Film
+    rgb: np.ndarray
+    depth: np.ndarray
+    ground: np.ndarray
+    shadow: np.ndarray
+    shadow_frame: np.ndarray
+
+    def crop(self, box: tuple[float, float, float, float], height: int, width: int) -> tuple[Canvas, Camera]:
+        """The empty frame inside `box` (XYXY in frame pixels), as a canvas of height x width and its camera."""
+        left, top, right, bottom = box
+        sx, sy = width / (right - left), height / (bottom - top)
+        rows, columns = self.ground.shape
+        x0, y0 = int(np.clip(left - 2, 0, columns - 4)), int(np.clip(top - 2, 0, rows - 4))
+        x1, y1 = int(np.clip(right + 3, x0 + 4, columns)), int(np.clip(bottom + 3, y0 + 4, rows))
+        # Pixel centres lie at .5, which warpAffine counts as whole numbers.
+        matrix = np.array([[sx, 0, (x0 + 0.5 - left) * sx - 0.5], [0, sy, (y0 + 0.5 - top) * sy - 0.5]], np.float32)
+
+        def warp(image: np.ndarray, how: int) -> np.ndarray:
+            return cv2.warpAffine(image, matrix, (width, height), flags=how, borderMode=cv2.BORDER_REPLICATE)
+
+        rgb = warp(self.rgb[y0:y1, x0:x1].astype(np.float32), cv2.INTER_LINEAR)
+        depth = warp(self.depth[y0:y1, x0:x1].astype(np.float32), cv2.INTER_NEAREST)
+        ground = warp(self.ground[y0:y1, x0:x1].astype(np.uint8), cv2.INTER_NEAREST).astype(bool)
+        canvas = Canvas(
+            np.ascontiguousarray(rgb),
+            np.where(np.isfinite(depth), depth, FAR),
+            ground,
+            np.zeros((height, width), np.uint8),
+            np.zeros((height, width), np.int32),
+        )
+        return canvas, self.view.window(left, top, sx, sy)
+
+    def place(self, rng: np.random.Generator, tall: tuple[float, float] = (105, 430)) -> np.ndarray:
+        """A point (2,) on the ground where somebody may walk: seen from head to foot, or at times partly hidden.
+
+        Args:
+            tall: how high somebody who walks there is in the frame, least and most, in pixels.
+        """
+        hidden = rng.random() < 0.12
+        rows, columns = self.ground.shape
+        point = np.zeros(2)
+        for _ in range(60):
+            high = math.exp(rng.uniform(math.log(tall[0]), math.log(tall[1])))
+            away = 1.7 * self.view.fy / high
+            x = rng.uniform(0.08, 0.92) * columns
+            side = (x - self.view.cx) / self.view.fx * away
+            flat = math.sqrt(max(away**2 - 0.5 * self.view.eye[2] ** 2, 1.0))
+            forward, right = self.view.turn[2, :2], self.view.turn[0, :2]
+            point = self.view.eye[:2] + flat * forward / np.linalg.norm(forward) + side * right / np.linalg.norm(right)
+            body = self.view.project(np.array([[*point, 0.0], [*point, 0.95], [*point, 1.7]]))
+            if body[0, 1] > rows - 2 or body[2, 1] < -0.05 * high:
+                continue
+            px = np.clip(body[:, :2].astype(int), 0, [columns - 1, rows - 1])
+            free = [
+                self.ground[py, qx] or self.depth[py, qx] > z + 0.2 for (qx, py), z in zip(px, body[:, 2], strict=True)
+            ]
+            if self.ground[px[0, 1], px[0, 0]] and free[1] and free[2]:
+                return point
+            if hidden and free[2] and free[1]:
+                return point
+        return point
+
+    def sunlit(self, point: np.ndarray) -> float:
+        """0..1, how much sun reaches chest height over a point on the ground."""
+        return float(lit_share(self.shadow, self.shadow_frame, point[0], point[1], 1.2))
+
+    def save(self, path: Path) -> None:
+        """Write the frame's arrays; `make_camera` with the same seed and number reads them back."""
+        light = np.stack([self.light.direction, self.light.sun, self.light.sky, self.light.ground])
+        np.savez(
+            path, rgb=self.rgb, depth=self.depth, ground=self.ground, shadow=self.shadow,
+            shadow_frame=self.shadow_frame, light=light,
+        )  # fmt: skip
+
+
+def make_camera(seed: int, number: int, cached: Path | None = None) -> FixedCamera:
+    """Camera `number` of the set that `seed` draws.
+
+    Args:
+        cached: a file that `FixedCamera.save` wrote, to spare drawing the frame again.
+    """
+    rng = np.random.default_rng([seed, number, 77])
+    height = float(np.clip(rng.lognormal(math.log(2.3), 0.35), 1.4, 5.0))
+    aim = rng.uniform(7.0, 15.0)
+    pitch = math.atan2(height - rng.uniform(0.7, 1.3), aim)
+    focal = FRAME[1] * rng.uniform(0.75, 1.35)
+    view = look(
+        np.array([0, 0, height]), rng.normal(0, 0.15), pitch, rng.normal(0, 0.02), focal, (FRAME[1] / 2, FRAME[0] / 2)
+    )
+    if cached is not None:
+        with np.load(cached, allow_pickle=False) as file:
+            drawn = {key: file[key] for key in file.files}
+    else:
+        drawn = frame_arrays(draw_scene(np.random.default_rng([seed, number, 78])), view, FRAME)
+    light = Light(*drawn.pop("light"))
+    film = draw_film(rng, float(np.mean(drawn["rgb"][FRAME[0] // 4 :].astype(np.float32))))
+    return FixedCamera(view=view, light=light, film=film, **drawn)
+
+
+def frame_arrays(scene: Scene, view: Camera, size: tuple[int, int]) -> dict[str, np.ndarray]:
+    """The empty frame of a camera before a scene: the arrays of `FixedCamera`, and its light in rows."""
+    canvas = scene.draw(view, size[1], size[0])
+    shadow, frame = shadow_of(scene.mesh, scene.light, 512)
+    light = scene.light
+    return {
+        "rgb": canvas.rgb.astype(np.float16),
+        "depth": np.where(canvas.depth < FAR, canvas.depth, np.inf).astype(np.float16),
+        "ground": canvas.ground,
+        "shadow": shadow,
+        "shadow_frame": frame,
+        "light": np.stack([light.direction, light.sun, light.sky, light.ground]),
+    }
+
+
+def draw_film(rng: np.random.Generator, brightness: float) -> Film:
+    """A camera's way with colours, exposed for a frame of this mean linear brightness."""
+    cast = np.exp(rng.normal(0, 0.055, 3))
+    cast *= np.exp(rng.normal(0, 0.05) * np.array([1, 0, -1]))
+    return Film(
+        exposure=rng.uniform(0.17, 0.36) / max(brightness, 0.02),
+        gamma=rng.uniform(0.42, 0.55),
+        contrast=rng.uniform(0.85, 1.2),
+        saturation=rng.uniform(0.6, 1.25),
+        cast=cast / cast.mean(),
+        black=rng.uniform(0.0, 0.07),
+        sharpness=rng.uniform(0.55, 1.25),
+        blur=max(0.0, rng.uniform(-0.5, 1.1)),
+        halo=max(0.0, rng.uniform(-0.5, 1.3)),
+        grain=rng.uniform(0.002, 0.022),
+        quality=int(rng.uniform(45, 105)),
+    )

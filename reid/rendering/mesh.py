@@ -1,0 +1,260 @@
+"""Triangle meshes: what a body, its clothes and the things of a street are made of, and how they move with bones."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numba as nb
+import numpy as np
+
+_INFLUENCES = 4
+
+
+@dataclass
+class Mesh:
+    """Triangles with all that drawing needs.
+
+    Attributes:
+        vertices: (N, 3) float32, metres, at rest.
+        faces: (F, 3) int32.
+        coords: (F, 3, 2) float32 pattern coordinates of each corner: metres on cloth and walls, 0..1 on textures.
+        material: (F,) int32 row of the material table.
+        label: (F,) uint8 written into the mask.
+        cut: (N,) float32 metres inside the outline; the rasteriser drops what interpolates below 0: crisp hems.
+        loose: (N,) float32 metres that folds lift the surface by.
+        outward: (N, 3) float32 direction of that lift.
+        weights, influences: (N, 4) float32 and int32 skinning; None where the mesh stands still.
+        instance: (F,) int32 number of the object a face is of; 0 where it does not matter.
+    """
+
+    vertices: np.ndarray
+    faces: np.ndarray
+    coords: np.ndarray
+    material: np.ndarray
+    label: np.ndarray
+    cut: np.ndarray
+    loose: np.ndarray
+    outward: np.ndarray
+    weights: np.ndarray | None = None
+    influences: np.ndarray | None = None
+    instance: np.ndarray | None = None
+
+    def moved(self, vertices: np.ndarray) -> Mesh:
+        return replace(self, vertices=np.ascontiguousarray(vertices, np.float32))
+
+
+def part(
+    vertices: np.ndarray,
+    faces: np.ndarray,
+    material: int | np.ndarray,
+    label: int | np.ndarray,
+    coords: np.ndarray | None = None,
+    cut: np.ndarray | None = None,
+    loose: np.ndarray | None = None,
+    outward: np.ndarray | None = None,
+    weights: np.ndarray | None = None,
+    influences: np.ndarray | None = None,
+    bone: int | None = None,
+    instance: int = 0,
+) -> Mesh:
+    """A piece of a mesh, without the vertices it does not use and the faces its cut removes.
+
+    Args:
+        bone: the piece follows this bone alone.
+        coords: as in `Mesh`, or (N, 2) by vertex; the first and last axis of the vertices where it is left out.
+    """
+    faces = np.asarray(faces)
+    n, m = len(vertices), len(faces)
+    material = np.broadcast_to(np.asarray(material, np.int32), (m,))
+    label = np.broadcast_to(np.asarray(label, np.uint8), (m,))
+    if coords is None:
+        coords = np.asarray(vertices)[:, [0, 2]]
+    corner = np.asarray(coords)[faces] if coords.ndim == 2 else np.asarray(coords)
+    if bone is not None:
+        weights = np.tile(np.array([1, 0, 0, 0], np.float32), (n, 1))
+        influences = np.full((n, _INFLUENCES), bone, np.int32)
+    if cut is not None:
+        kept = (cut[faces] >= 0).any(1)
+        faces, corner, material, label = faces[kept], corner[kept], material[kept], label[kept]
+    used = np.unique(faces)
+    number = np.zeros(n, np.int32)
+    number[used] = np.arange(len(used), dtype=np.int32)
+
+    def take(values: np.ndarray | None, fill: float, width: tuple[int, ...] = ()) -> np.ndarray:
+        if values is None:
+            return np.full((len(used), *width), fill, np.float32)
+        return np.ascontiguousarray(values[used], np.float32)
+
+    return Mesh(
+        vertices=take(np.asarray(vertices), 0),
+        faces=number[faces],
+        coords=np.ascontiguousarray(corner, np.float32),
+        material=material.copy(),
+        label=label.copy(),
+        cut=take(cut, 1.0),
+        loose=take(loose, 0.0),
+        outward=take(outward, 0.0, (3,)),
+        weights=None if weights is None else take(weights, 0),
+        influences=None if influences is None else np.ascontiguousarray(influences[used], np.int32),
+        instance=np.full(len(faces), instance, np.int32),
+    )
+
+
+def merge(parts: list[Mesh]) -> Mesh:
+    """One mesh of many; all of them are skinned or none is."""
+    starts = np.cumsum([0] + [len(p.vertices) for p in parts[:-1]])
+
+    def join(name: str) -> np.ndarray:
+        return np.concatenate([getattr(p, name) for p in parts])
+
+    skinned = parts[0].weights is not None
+    return Mesh(
+        vertices=join("vertices"),
+        faces=np.concatenate([p.faces + start for p, start in zip(parts, starts, strict=True)]).astype(np.int32),
+        coords=join("coords"),
+        material=join("material"),
+        label=join("label"),
+        cut=join("cut"),
+        loose=join("loose"),
+        outward=join("outward"),
+        weights=join("weights") if skinned else None,
+        influences=join("influences") if skinned else None,
+        instance=join("instance"),
+    )
+
+
+@nb.njit(cache=True, fastmath=True)
+def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """(N, 3) float32 unit normals, each face weighing by its area."""
+    n = np.zeros((len(vertices), 3), np.float32)
+    for m in range(faces.shape[0]):
+        i, j, k = faces[m, 0], faces[m, 1], faces[m, 2]
+        ax = vertices[j, 0] - vertices[i, 0]
+        ay = vertices[j, 1] - vertices[i, 1]
+        az = vertices[j, 2] - vertices[i, 2]
+        bx = vertices[k, 0] - vertices[i, 0]
+        by = vertices[k, 1] - vertices[i, 1]
+        bz = vertices[k, 2] - vertices[i, 2]
+        cx, cy, cz = ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
+        for q in (i, j, k):
+            n[q, 0] += cx
+            n[q, 1] += cy
+            n[q, 2] += cz
+    for i in range(len(n)):
+        length = math.sqrt(n[i, 0] ** 2 + n[i, 1] ** 2 + n[i, 2] ** 2) + np.float32(1e-12)
+        n[i, 0] /= length
+        n[i, 1] /= length
+        n[i, 2] /= length
+    return n
+
+
+@nb.njit(cache=True, fastmath=True)
+def skin(
+    vertices: np.ndarray,
+    weights: np.ndarray,
+    influences: np.ndarray,
+    transforms: np.ndarray,
+    loose: np.ndarray,
+    outward: np.ndarray,
+    phase: float,
+) -> np.ndarray:
+    """Linear-blend skinning after lifting the cloth into folds.
+
+    Args:
+        vertices: (N, 3) at rest. weights, influences: (N, 4).
+        transforms: (B, 3, 4) float32, rest to posed.
+        loose, outward: (N,) metres and (N, 3) direction of the folds. phase: any number; another pose, other folds.
+
+    Returns:
+        (N, 3) float32.
+    """
+    out = np.empty((len(vertices), 3), np.float32)
+    blend = np.empty((3, 4), np.float32)
+    for i in range(len(vertices)):
+        x, y, z = vertices[i, 0], vertices[i, 1], vertices[i, 2]
+        if loose[i] > 0:
+            a = math.sin(19 * x + 11 * y + 8 * z + phase + 1.4 * math.sin(13 * z - 9 * y + 2 * phase))
+            b = math.sin(26 * z - 9 * x + 15 * y - phase) * math.sin(14 * x + 5 * z + 3 * phase)
+            lift = loose[i] * (0.6 * a + 0.6 * b)
+            x += outward[i, 0] * lift
+            y += outward[i, 1] * lift
+            z += outward[i, 2] * lift
+        for r in range(3):
+            for c in range(4):
+                blend[r, c] = 0
+        for q in range(4):
+            w = weights[i, q]
+            if w > 0:
+                t = influences[i, q]
+                for r in range(3):
+                    for c in range(4):
+                        blend[r, c] += w * transforms[t, r, c]
+        for r in range(3):
+            out[i, r] = blend[r, 0] * x + blend[r, 1] * y + blend[r, 2] * z + blend[r, 3]
+    return out
+
+
+def ellipsoid(
+    centre: np.ndarray, radii: np.ndarray, power: float = 2.0, steps: int = 14
+) -> tuple[np.ndarray, np.ndarray]:
+    """Vertices and faces of a superellipsoid: power 2 is round, 4 a padded box."""
+    u, v = np.meshgrid(np.linspace(-np.pi, np.pi, steps), np.linspace(-np.pi / 2, np.pi / 2, steps))
+
+    def bent(x: np.ndarray) -> np.ndarray:
+        return np.sign(x) * np.abs(x) ** (2 / power)
+
+    points = np.stack([bent(np.cos(v)) * bent(np.cos(u)), bent(np.cos(v)) * bent(np.sin(u)), bent(np.sin(v))], -1)
+    return (points.reshape(-1, 3) * radii + centre).astype(np.float32), _grid_faces(steps, steps)
+
+
+def tube(path: np.ndarray, radius: float | np.ndarray, sides: int = 8) -> tuple[np.ndarray, np.ndarray]:
+    """Vertices and faces of a tube along a polyline (P, 3); the radius may change along it."""
+    path = np.asarray(path, float)
+    along = np.gradient(path, axis=0)
+    along /= np.linalg.norm(along, axis=1, keepdims=True) + 1e-9
+    helper = np.where(np.abs(along[:, 2:]) < 0.9, [[0.0, 0.0, 1.0]], [[1.0, 0.0, 0.0]])
+    a = np.cross(along, helper)
+    a /= np.linalg.norm(a, axis=1, keepdims=True) + 1e-9
+    b = np.cross(along, a)
+    angle = np.linspace(0, 2 * np.pi, sides)
+    ring = np.cos(angle)[None, :, None] * a[:, None] + np.sin(angle)[None, :, None] * b[:, None]
+    points = path[:, None] + ring * np.broadcast_to(radius, (len(path),))[:, None, None]
+    return points.reshape(-1, 3).astype(np.float32), _grid_faces(len(path), sides)
+
+
+def box(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Vertices (24, 3), faces (12, 3) and coordinates (24, 2) in metres of an upright box; each side has its own."""
+    (x0, y0, z0), (x1, y1, z1) = low, high
+    sides = [
+        [(x0, y0, z0), (x1, y0, z0), (x1, y0, z1), (x0, y0, z1)],
+        [(x1, y1, z0), (x0, y1, z0), (x0, y1, z1), (x1, y1, z1)],
+        [(x0, y1, z0), (x0, y0, z0), (x0, y0, z1), (x0, y1, z1)],
+        [(x1, y0, z0), (x1, y1, z0), (x1, y1, z1), (x1, y0, z1)],
+        [(x0, y0, z1), (x1, y0, z1), (x1, y1, z1), (x0, y1, z1)],
+        [(x0, y1, z0), (x1, y1, z0), (x1, y0, z0), (x0, y0, z0)],
+    ]
+    vertices = np.array(sides, np.float32).reshape(-1, 3)
+    faces = np.concatenate([[[4 * i, 4 * i + 1, 4 * i + 2], [4 * i, 4 * i + 2, 4 * i + 3]] for i in range(6)])
+    coords = []
+    for i, side in enumerate(np.array(sides, np.float32)):
+        axes = [0, 2] if i < 2 else [1, 2] if i < 4 else [0, 1]
+        coords.append(side[:, axes])
+    return vertices, faces.astype(np.int32), np.concatenate(coords)
+
+
+def sheet(corner: np.ndarray, right: np.ndarray, up: np.ndarray, steps: tuple[int, int] = (1, 1)) -> tuple:
+    """Vertices, faces and coordinates (metres from `corner`) of a flat rectangle cut into steps[0] x steps[1] cells."""
+    s, t = np.meshgrid(np.linspace(0, 1, steps[0] + 1), np.linspace(0, 1, steps[1] + 1))
+    corner, right, up = (np.asarray(v, float) for v in (corner, right, up))
+    points = corner + s[..., None] * right + t[..., None] * up
+    size = np.array([np.linalg.norm(right), np.linalg.norm(up)])
+    coords = np.stack([s, t], -1).reshape(-1, 2) * size
+    return points.reshape(-1, 3).astype(np.float32), _grid_faces(steps[1] + 1, steps[0] + 1), coords
+
+
+def _grid_faces(rows: int, columns: int) -> np.ndarray:
+    q = np.arange(rows * columns).reshape(rows, columns)
+    a, b, c, d = q[:-1, :-1], q[:-1, 1:], q[1:, 1:], q[1:, :-1]
+    upper, lower = np.stack([a, b, c], -1).reshape(-1, 3), np.stack([a, c, d], -1).reshape(-1, 3)
+    return np.concatenate([upper, lower]).astype(np.int32)

@@ -1,0 +1,203 @@
+"""An identity: a body with an outfit, ready to be posed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from reid.rendering import materials as m
+from reid.rendering.anatomy import measure
+from reid.rendering.assets import Assets, dress_from_assets, hair_from_assets
+from reid.rendering.bags import carry_bag, hold_item
+from reid.rendering.body import Body, load_body
+from reid.rendering.clothes import Dressing, wear_lower, wear_outer, wear_shoes, wear_upper
+from reid.rendering.hair import wear_glasses, wear_hair, wear_hat
+from reid.rendering.mesh import Mesh, merge, part, skin
+from reid.rendering.pose import bone_transforms, draw_pose
+from reid.rendering.truth import LABEL
+from reid.rendering.wardrobe import Outfit, draw_outfit, twin
+
+_SKIN = np.array(
+    [
+        [0.90, 0.74, 0.64],
+        [0.83, 0.65, 0.53],
+        [0.74, 0.55, 0.42],
+        [0.60, 0.42, 0.31],
+        [0.44, 0.30, 0.21],
+        [0.32, 0.21, 0.16],
+    ]
+)
+_TWINS = 0.35  # share of identities that resemble the one before them
+
+
+@dataclass(frozen=True)
+class Posed:
+    """A person in a pose, standing on z = 0 around the origin, turned as asked."""
+
+    mesh: Mesh
+    joints: np.ndarray
+    feet: np.ndarray
+
+
+@dataclass(frozen=True)
+class Person:
+    """An identity.
+
+    Attributes:
+        outfit: what is worn. mesh: at rest. surface: material table and atlas.
+        heads: (B, 3) bone heads at rest. joint_vertices: those the joints are regressed from.
+        sole: metres from the lowest foot joint down to the ground.
+    """
+
+    outfit: Outfit
+    mesh: Mesh
+    surface: tuple[np.ndarray, np.ndarray]
+    heads: np.ndarray
+    joint_vertices: np.ndarray
+    sole: float
+    body: Body
+
+    def pose(self, rng: np.random.Generator, yaw: float) -> Posed:
+        """The person in a pose drawn at random, turned by `yaw` (0 faces -Y, counter-clockwise from above)."""
+        body = self.body
+        transforms = bone_transforms(draw_pose(rng, self.heads, body, self.outfit.habit), self.heads, body)
+        hang = []
+        for side in ("L", "R"):
+            i = body.bones[f"wrist.{side}"]
+            moved = transforms[i, :, :3] @ self.heads[i] + transforms[i, :, 3] - self.heads[i]
+            hang.append(np.concatenate([np.eye(3), moved[:, None]], 1))
+        transforms = np.concatenate([transforms, np.array(hang, np.float32)]).astype(np.float32)
+        mesh = self.mesh
+        assert mesh.weights is not None
+        assert mesh.influences is not None
+        vertices = skin(
+            mesh.vertices, mesh.weights, mesh.influences, transforms, mesh.loose, mesh.outward, float(rng.uniform(0, 6))
+        )
+        ids = body.joint_ids
+        still = np.zeros(len(ids), np.float32)
+        sources = skin(
+            self.joint_vertices, body.weights[ids], body.influences[ids], transforms, still,
+            np.zeros((len(ids), 3), np.float32), 0.0,
+        )  # fmt: skip
+        joints = np.add.reduceat(sources * body.joint_weights[:, None], body.joint_starts, axis=0)
+        middle = np.array([*joints[11:13, :2].mean(0), joints[17:23, 2].min() - self.sole])
+        c, s = np.cos(yaw), np.sin(yaw)
+        turn = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
+        vertices = ((vertices - middle) @ turn.T).astype(np.float32)
+        joints = (joints - middle) @ turn.T
+        return Posed(mesh.moved(vertices), joints, joints[[15, 16, 17, 18], :2])
+
+
+def make_person(seed: int, number: int, assets: Assets | None = None) -> Person:
+    """Identity `number` of the set that `seed` draws; the same arguments give the same person.
+
+    About a third resemble the identity before them: same build and clothes but for a garment, a bag or the haircut.
+    """
+    own = np.random.default_rng([seed, number, 1])
+    resembles = number
+    while np.random.default_rng([seed, resembles, 2]).random() < _TWINS and resembles > 0:
+        resembles -= 1
+    base = (seed, resembles, 3)
+    traits = np.random.default_rng([*base, 4])
+    female = bool(traits.random() < 0.5)
+    race = traits.dirichlet([0.5, 0.9, 0.8])
+    phenotype = _phenotype(traits, female, race)
+    if resembles == number:
+        outfit = draw_outfit(base, female)
+    else:
+        outfit = twin(base, female, own)
+        phenotype |= {k: float(np.clip(phenotype[k] + own.normal(0, 0.05), 0.1, 0.95)) for k in ("height", "weight")}
+    return dress(outfit, phenotype, race, own, assets)
+
+
+def dress(
+    outfit: Outfit,
+    phenotype: dict[str, float],
+    race: np.ndarray,
+    rng: np.random.Generator,
+    assets: Assets | None = None,
+) -> Person:
+    """A person of a build and an outfit. With assets, some wear real meshes in place of the drawn garments."""
+    body = load_body()
+    vertices, heads = body.at_rest(phenotype)
+    anatomy = measure(body, vertices, heads)
+    d = Dressing(anatomy, m.Materials(), rng)
+    dark = float(np.clip(race @ np.array([4.0, 1.3, 0.7]) + rng.normal(0, 0.35), 0, 4.99))
+    tone = _SKIN[int(dark)] * (1 - dark % 1) + _SKIN[int(dark) + 1] * (dark % 1)
+    dressed = dress_from_assets(d, outfit, assets) if assets is not None and rng.random() < assets.share else None
+    if dressed is None:
+        wear_lower(d, outfit)
+        wear_upper(d, outfit)
+        wear_outer(d, outfit)
+        wear_shoes(d, outfit)
+    else:
+        outfit = dressed
+    if assets is None or rng.random() > 0.6 or not hair_from_assets(d, outfit, assets):
+        wear_hair(d, outfit)
+    wear_hat(d, outfit)
+    wear_glasses(d, outfit)
+    carry_bag(d, outfit)
+    hold_item(d, outfit)
+    _skin(d, tone)
+    sole = float(body.joints(vertices)[17:23, 2].min()) - anatomy.sole + 0.012
+    return Person(outfit, merge(d.parts), d.surface.table(), heads, vertices[body.joint_ids], sole, body)
+
+
+def _phenotype(rng: np.random.Generator, female: bool, race: np.ndarray) -> dict[str, float]:
+    return {
+        "gender": float(np.clip(rng.normal(0.9 if female else 0.1, 0.08), 0, 1)),
+        "age": float(np.clip(0.55 + 0.4 * rng.beta(1.6, 2.2), 0.5, 0.95)),
+        "muscle": float(rng.uniform(0.3, 0.7)),
+        "weight": float(np.clip(rng.normal(0.5, 0.17), 0.15, 0.95)),
+        "height": float(np.clip(rng.normal(0.375, 0.07), 0.17, 0.62)),
+        "proportions": float(rng.uniform(0.3, 0.8)),
+        "cupsize": float(rng.uniform(0.3, 0.65)),
+        "firmness": 0.6,
+        "african": float(race[0]),
+        "asian": float(race[1]),
+        "caucasian": float(race[2]),
+    }
+
+
+def _skin(d: Dressing, tone: np.ndarray) -> None:
+    """The body where no clothes cover it, and the eyes."""
+    a, body = d.anatomy, d.anatomy.body
+    material = d.surface.add(m.TEXTURE, np.ones(3), texture=d.surface.image(_skin_texture(tone, body)), gloss=0.05)
+    eye = d.surface.add(m.PLAIN, (0.22, 0.18, 0.16), gloss=0.3)
+    faces = body.faces["body"]
+    label = np.where(
+        a.head[faces].mean(1) > 0.5,
+        LABEL["face"],
+        np.where(
+            a.arm[faces].mean(1) > 0.5,
+            LABEL["arm"],
+            np.where(a.leg[faces].mean(1) > 0.5, LABEL["leg"], LABEL["torso skin"]),
+        ),
+    )
+    bare = np.where(d.hidden, -1.0, 0.03 - d.covered)
+    d.parts.append(
+        part(
+            a.vertices,
+            faces,
+            material,
+            label,
+            coords=body.face_uv["body"],
+            cut=bare,
+            weights=body.weights,
+            influences=body.influences,
+        )  # fmt: skip
+    )
+    for group in ("eye_left", "eye_right"):
+        d.parts.append(
+            part(a.vertices, body.faces[group], eye, LABEL["face"], weights=body.weights, influences=body.influences)
+        )
+
+
+def _skin_texture(tone: np.ndarray, body: Body) -> np.ndarray:
+    lips, eyelids = (np.float32(1 / 255) * mask[..., None] for mask in (body.lips, body.eyelids))
+    skin_ = np.ones((256, 256, 3), np.float32) * tone.astype(np.float32)
+    skin_ = skin_ * (1 - lips) + skin_ * np.array([0.85, 0.55, 0.55], np.float32) * lips
+    skin_ = skin_ * (1 - 0.35 * eyelids)
+    mottled = 1 + 0.05 * m.noise()[::2, ::2, 1:2]
+    return np.dstack([np.clip(skin_ * mottled, 0, 1) * 255, np.full((256, 256), 255)]).astype(np.uint8)
