@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -54,7 +55,9 @@ class Hit:
             re-ranking went against similarity, and None where the hit's identity is unknown (distractors and junk
             count as unknown) or no other identity follows. It is no probability.
         parts: part name -> match, for backends with parts.
-        matches: keypoint matches that agree on one geometry, with `rerank="geometry"` on the shortlist, else None.
+        matches: with `rerank="geometry"` the keypoint matches that agree on one geometry
+            (`reid.backends.keypoints.Matches`), in pixels of the query and of the item's picture (its region where it
+            is one); else None.
     """
 
     rank: int
@@ -165,20 +168,18 @@ class _Ranking:
     Attributes:
         find: gives the first ids and similarities, so many as asked for or as there are.
         count: how many pictures were compared.
-        depth: how many `find` can give.
         matches: keypoint matches by id.
     """
 
     find: Callable[[int], tuple[np.ndarray, np.ndarray]]
     count: int
-    depth: int
     matches: dict[int, Any] = field(default_factory=dict)
 
     @classmethod
     def of(
         cls, ids: np.ndarray, similarities: np.ndarray, count: int, matches: dict[int, Any] | None = None
     ) -> _Ranking:
-        return cls(lambda depth: (ids[:depth], similarities[:depth]), count, len(ids), matches or {})
+        return cls(lambda depth: (ids[:depth], similarities[:depth]), count, matches or {})
 
 
 def _among(
@@ -210,7 +211,7 @@ def _by_global(gallery: Gallery, backend: Backend, query: Embedding, among: np.n
     if among is not None:
         among = np.intersect1d(among, store.ids(), assume_unique=True)
     count = store.count() if among is None else len(among)
-    return _Ranking(lambda depth: store.search(query.global_, depth, among), count, count)
+    return _Ranking(lambda depth: store.search(query.global_, depth, among), count)
 
 
 def _by_parts(
@@ -242,8 +243,16 @@ def _reranked(
     return _Ranking.of(ids[order], similarities[order], ranking.count, matches)
 
 
-def _by_geometry(gallery: Gallery, backend: Backend, query: Any, ids: np.ndarray) -> tuple[np.ndarray, dict[int, Any]]:
-    raise PartwiseError("Re-ranking by geometry is not there yet.")
+def _by_geometry(gallery: Gallery, backend: Any, query: Any, ids: np.ndarray) -> tuple[np.ndarray, dict[int, Any]]:
+    """The order of the shortlist (K,) by inliers, and the matches by id; a picture whose file is gone has none."""
+    from reid.search.geometry import check_shortlist, order_by_inliers
+
+    items = [item for item in gallery.items(ids) if item.path.exists()]
+    pictures = [(f"{item.sha256} {item.frame} {item.box}", partial(gallery.picture, item)) for item in items]
+    _, found = check_shortlist(backend, query, pictures)
+    matches = {item.id: matches for item, matches in zip(items, found, strict=True)}
+    inliers = [matches[i].inliers if i in matches else 0 for i in ids.tolist()]
+    return order_by_inliers(inliers), matches
 
 
 def _margins(gallery: Gallery, ranking: _Ranking, ids: np.ndarray) -> dict[int, float | None]:
@@ -259,7 +268,8 @@ def _margins(gallery: Gallery, ranking: _Ranking, ids: np.ndarray) -> dict[int, 
                 best.setdefault(identity, similarity)
         wanted = {identities.get(int(i)) for i in ids} - set(_NOBODY)
         order = list(best)
-        if len(deep_ids) >= ranking.depth or not wanted or order[-1] not in wanted:
+        # Fewer than asked for: there are no more (a count from before may be too high by now).
+        if len(deep_ids) < depth or not order or order[-1] not in wanted:
             break
         depth *= 8
     following = dict(pairwise(order))
