@@ -117,7 +117,9 @@ def measure(body: Body, vertices: np.ndarray, heads: np.ndarray) -> Anatomy:
         return heads[body.bones[name]]
 
     arm, leg = body.share(*_ARM), body.share(*_LEG)
-    region = np.where(arm > 0.5, ARM, np.where(leg > 0.55, LEG, TORSO))
+    # Hips count as torso, so that a shirt hangs over them.
+    fork = bone("upperleg01.L")[2] - 0.04
+    region = np.where(arm > 0.5, ARM, np.where((leg > 0.55) & (vertices[:, 2] < fork), LEG, TORSO))
     axis = np.zeros_like(vertices)
     axis[:, 1] = (bone("spine05")[1] + bone("spine01")[1]) / 2 - 0.03
     axis[:, 2] = vertices[:, 2]

@@ -239,7 +239,7 @@ def _place(d: Dressing, garment: _Garment, chosen: np.ndarray, material: int, la
             coords=garment.coords[chosen],
             weights=garment.weights,
             influences=garment.influences,
-        )  # fmt: skip
+        )
     )
 
 

@@ -97,11 +97,8 @@ def _hand_bag(d: Dressing, outfit: Outfit, material: int) -> None:
     bone = len(a.body.bones) + HANG_RIGHT
     d.parts.append(part(vertices, faces, material, LABEL["bag"], coords=vertices[:, [1, 2]], bone=bone))
     s = np.linspace(-1, 1, 9)
-    path = np.stack([0 * s, s * half[1] * 0.6, (loop + 0.02) * (1 - s**4) - 0.02], 1) + [
-        centre[0],
-        centre[1],
-        centre[2] + half[2],
-    ]
+    arch = np.stack([0 * s, s * half[1] * 0.6, (loop + 0.02) * (1 - s**4) - 0.02], 1)
+    path = arch + centre + np.array([0, 0, half[2]])
     vertices, faces = tube(path, 0.009, 5)
     d.parts.append(part(vertices, faces, material, LABEL["bag"], bone=bone))
 
@@ -123,7 +120,7 @@ def hold_item(d: Dressing, outfit: Outfit) -> None:
     dark = d.surface.add(m.PLAIN, (0.08, 0.08, 0.09), gloss=0.4)
     bone = a.body.bones["wrist.L"]
     if outfit.item == "phone":
-        vertices, faces = ellipsoid(palm + [0.02, -0.02, 0.01], np.array([0.035, 0.008, 0.07]), 5.0, 8)
+        vertices, faces = ellipsoid(palm + np.array([0.02, -0.02, 0.01]), np.array([0.035, 0.008, 0.07]), 5.0, 8)
         d.parts.append(part(vertices, faces, dark, LABEL["bag"], bone=bone))
     elif outfit.item == "bottle":
         tint = d.surface.add(m.BLOCK, (0.6, 0.7, 0.75), outfit.bag_colours[1], size=(1, 0.01), threshold=0.0, gloss=0.5)
@@ -134,7 +131,7 @@ def hold_item(d: Dressing, outfit: Outfit) -> None:
         d.parts.append(part(vertices, faces, tint, LABEL["bag"], coords=vertices[:, [0, 2]] - grip[[0, 2]], bone=hang))
     elif outfit.item == "folder":
         paper = d.surface.add(m.PLAIN, (0.85, 0.85, 0.83) if cut[4] < 0.5 else outfit.bag_colours[1], gloss=0.1)
-        vertices, faces = ellipsoid(palm + [-0.03, -0.02, 0.06], np.array([0.12, 0.012, 0.155]), 6.0, 10)
+        vertices, faces = ellipsoid(palm + np.array([-0.03, -0.02, 0.06]), np.array([0.12, 0.012, 0.155]), 6.0, 10)
         d.parts.append(part(vertices, faces, paper, LABEL["bag"], bone=bone))
     else:
         colour = np.array(outfit.bag_colours[1])

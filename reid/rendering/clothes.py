@@ -25,7 +25,7 @@ class Dressing:
     """A body being dressed.
 
     Attributes:
-        parts: pieces so far. covered: (N,) metres that the clothes reach beyond each vertex; skin well inside is left out.
+        parts: pieces so far. covered: (N,) metres that clothes reach beyond each vertex; skin well inside is left out.
         hidden: (N,) bool, skin that is left out altogether.
         outer: (N, 3) the outermost surface so far, which straps lie on.
     """

@@ -70,7 +70,7 @@ def wear_hat(d: Dressing, outfit: Outfit) -> None:
     colour = np.array(outfit.hat_colour[0])
     material = d.surface.add(m.PLAIN, colour, grain=0.08, wrinkles=0.1)
     head = a.body.bones["head"]
-    eye, ear, _ = _face(d)
+    eye, _, _ = _face(d)
     scalp = a.vertices[(a.head > 0.5) & (a.vertices[:, 2] > eye[2] + 0.04)]
     top, middle = scalp[:, 2].max(), scalp[:, 1].mean()
     half = np.array([np.abs(scalp[:, 0]).max(), np.ptp(scalp[:, 1]) / 2, 0])

@@ -177,8 +177,8 @@ def paint(
             feet.astype(np.float32),
             reach,
         )
-    left, top = max(int(math.floor(low[0])), 0), max(int(math.floor(low[1])), 0)
-    right, bottom = min(int(math.ceil(high[0])) + 1, width), min(int(math.ceil(high[1])) + 1, height)
+    left, top = max(math.floor(low[0]), 0), max(math.floor(low[1]), 0)
+    right, bottom = min(math.ceil(high[0]) + 1, width), min(math.ceil(high[1]) + 1, height)
     if left >= right or top >= bottom:
         return bounds
     shape = ((bottom - top) * samples, (right - left) * samples)

@@ -74,7 +74,7 @@ def _attempt(
     light = camera.light.in_shade(camera.sunlit(point))
     if others and rng.random() < 0.2:
         _pass_by(canvas, view, camera, point, rng, others)
-    if rng.random() < 0.1:
+    if rng.random() < 0.08:
         _stand_before(canvas, view, camera, point, rng)
     canvas.labels[:] = 0
     paint(canvas, mesh, person.surface, view, light, feet=posed.feet + point, phase=float(rng.random()))
@@ -104,9 +104,9 @@ def _box(view: Camera, mesh: Mesh, rng: np.random.Generator) -> tuple[float, flo
     seen = view.project(mesh.vertices[mesh.cut >= 0])
     seen = seen[seen[:, 2] > 0.1]
     (left, top), (right, bottom) = np.percentile(seen[:, :2], [0.2, 99.8], axis=0)
-    tall = (bottom - top) * rng.uniform(1.0, 1.16)
-    wide = tall * 0.5 * np.exp(rng.normal(-0.04, 0.1))
-    wide = max(wide, (right - left) * rng.uniform(0.8, 1.05))
+    tall = (bottom - top) * rng.uniform(0.99, 1.1)
+    wide = tall * 0.44 * np.exp(rng.normal(0, 0.09))
+    wide = max(wide, (right - left) * rng.uniform(0.75, 1.0))
     x = (left + right) / 2 + rng.normal(0, 0.035) * tall
     y = (top + bottom) / 2 + rng.normal(0, 0.02) * tall
     if rng.random() < 0.1:  # cut by the frame or by a poor detection
@@ -161,7 +161,7 @@ def _things() -> list[tuple[Mesh, Surface]]:
     made = []
     for i in range(24):
         yard = solids.Yard(np.random.default_rng([99, i]))
-        kind = i % 6
+        kind = (0, 0, 1, 2, 3, 5, 2, 4)[i % 8]
         if kind < 2:
             solids.add_bicycle(yard, (0, 0), 0.0)
         elif kind == 2:

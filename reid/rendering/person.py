@@ -28,7 +28,7 @@ _SKIN = np.array(
         [0.32, 0.21, 0.16],
     ]
 )
-_TWINS = 0.35  # share of identities that resemble the one before them
+_TWINS = 0.3  # share of identities that resemble the one before them
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ def _skin(d: Dressing, tone: np.ndarray) -> None:
             cut=bare,
             weights=body.weights,
             influences=body.influences,
-        )  # fmt: skip
+        )
     )
     for group in ("eye_left", "eye_right"):
         d.parts.append(

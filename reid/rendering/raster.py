@@ -29,7 +29,7 @@ def rasterise(
     """Draw triangles into a z-buffer, perspective-correct.
 
     Args:
-        screen: (N, 3) float32, pixels and depth (metres; 1 everywhere for a parallel projection with depth in `cut`'s place).
+        screen: (N, 3) float32, pixels and depth in metres.
         faces, cut, coords, material: as in `Mesh`.
         table, atlas: the materials; a material with a see-through texture is tested against it.
         x_first, y_first: the buffers show the window that starts at this pixel.
@@ -48,10 +48,10 @@ def rasterise(
         x0, y0 = screen[i, 0] - x_first, screen[i, 1] - y_first
         x1, y1 = screen[j, 0] - x_first, screen[j, 1] - y_first
         x2, y2 = screen[k, 0] - x_first, screen[k, 1] - y_first
-        xa = max(0, int(math.ceil(min(x0, x1, x2) - 0.5)))
-        xb = min(width - 1, int(math.floor(max(x0, x1, x2) - 0.5)))
-        ya = max(0, int(math.ceil(min(y0, y1, y2) - 0.5)))
-        yb = min(height - 1, int(math.floor(max(y0, y1, y2) - 0.5)))
+        xa = max(0, math.ceil(min(x0, x1, x2) - 0.5))
+        xb = min(width - 1, math.floor(max(x0, x1, x2) - 0.5))
+        ya = max(0, math.ceil(min(y0, y1, y2) - 0.5))
+        yb = min(height - 1, math.floor(max(y0, y1, y2) - 0.5))
         if xa > xb or ya > yb:
             continue
         area = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
@@ -85,8 +85,8 @@ def rasterise(
                     u = a0 * coords[m, 0, 0] + a1 * coords[m, 1, 0] + a2 * coords[m, 2, 0]
                     v = a0 * coords[m, 0, 1] + a1 * coords[m, 1, 1] + a2 * coords[m, 2, 1]
                     tw, th = int(row[18]), int(row[19])
-                    tx = int(math.floor(u * tw)) % tw
-                    ty = int(math.floor((1.0 - v) * th)) % th
+                    tx = math.floor(u * tw) % tw
+                    ty = math.floor((1.0 - v) * th) % th
                     if atlas[start + ty * tw + tx, 3] < 110:
                         continue
                 depth[y, x] = z
@@ -108,10 +108,10 @@ def shadow_map(seen: np.ndarray, faces: np.ndarray, cut: np.ndarray, size: int) 
         if cut[i] < 0 and cut[j] < 0 and cut[k] < 0:
             continue
         x0, y0, x1, y1, x2, y2 = seen[i, 0], seen[i, 1], seen[j, 0], seen[j, 1], seen[k, 0], seen[k, 1]
-        xa = max(0, int(math.ceil(min(x0, x1, x2) - 0.5)))
-        xb = min(size - 1, int(math.floor(max(x0, x1, x2) - 0.5)))
-        ya = max(0, int(math.ceil(min(y0, y1, y2) - 0.5)))
-        yb = min(size - 1, int(math.floor(max(y0, y1, y2) - 0.5)))
+        xa = max(0, math.ceil(min(x0, x1, x2) - 0.5))
+        xb = min(size - 1, math.floor(max(x0, x1, x2) - 0.5))
+        ya = max(0, math.ceil(min(y0, y1, y2) - 0.5))
+        yb = min(size - 1, math.floor(max(y0, y1, y2) - 0.5))
         if xa > xb or ya > yb:
             continue
         area = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)

@@ -147,7 +147,7 @@ def draw_scene(rng: np.random.Generator) -> Scene:
     """A place at random, laid out for a camera near the origin that looks along +Y."""
     yard = Yard(rng)
     light, haze = draw_light(rng)
-    kind = str(rng.choice(["street", "plaza", "forecourt", "park"], p=[0.42, 0.26, 0.17, 0.15]))
+    kind = str(rng.choice(["street", "plaza", "forecourt", "park"], p=[0.45, 0.3, 0.2, 0.05]))
     turn = float(rng.normal(0, 0.3)) if rng.random() < 0.6 else float(rng.choice([-1, 1]) * rng.uniform(0.6, 1.4))
     far = {"street": rng.uniform(14, 26), "plaza": rng.uniform(10, 24), "forecourt": rng.uniform(7, 12)}.get(
         kind, rng.uniform(18, 30)
@@ -184,7 +184,7 @@ def _bands(yard: Yard, kind: str, far: float) -> tuple[list[float], list[int], l
     """The ground across the street: where bands end, their materials and classes."""
     rng = yard.rng
     pavement, road = _paving(yard), _asphalt(yard)
-    green = np.clip(np.array([0.30, 0.36, 0.18]) + rng.normal(0, 0.04, 3), 0.05, 0.9)
+    green = np.clip(np.array([0.36, 0.38, 0.26]) + rng.normal(0, 0.02, 3), 0.05, 0.9)
     grass = yard.surface.add(m.FOLIAGE, green, green * 0.6, size=(0.9, 1), grain=0.4)
     kerb = yard.surface.add(m.PAVING, (0.62,) * 3, (0.4,) * 3, size=(0.9, 10), grain=0.2)
     line = yard.surface.add(m.V_STRIPES, (0.78, 0.78, 0.74), (0.3, 0.3, 0.3), size=(rng.uniform(2, 5), 1),
@@ -211,7 +211,7 @@ def _bands(yard: Yard, kind: str, far: float) -> tuple[list[float], list[int], l
 def _paving(yard: Yard) -> int:
     rng = yard.rng
     tone = (
-        np.full(3, rng.uniform(0.42, 0.72)) + rng.normal(0, 0.015, 3) + rng.uniform(0, 0.05) * np.array([1, 0.3, -0.8])
+        np.full(3, rng.uniform(0.5, 0.64)) + rng.normal(0, 0.008, 3) + rng.uniform(0, 0.03) * np.array([1, 0.3, -0.8])
     )
     kind = rng.random()
     if kind < 0.62:
@@ -220,14 +220,14 @@ def _paving(yard: Yard) -> int:
             m.PAVING, np.clip(tone, 0, 1), np.clip(tone * rng.uniform(0.55, 0.85), 0, 1), size=size,
             phase=float(rng.choice([0, 0.5])), threshold=rng.uniform(0.04, 0.35), grain=rng.uniform(0.15, 0.4),
         )  # fmt: skip
-    if kind < 0.75:
-        red = np.array([0.52, 0.36, 0.30]) + rng.normal(0, 0.03, 3)
+    if kind < 0.65:
+        red = np.array([0.53, 0.43, 0.39]) + rng.normal(0, 0.02, 3)
         return yard.surface.add(m.BRICKS, red, red * 0.75, size=(0.21, 0.105), threshold=0.006, grain=0.25)
     return yard.surface.add(m.ROUGH, np.clip(tone, 0, 1), grain=rng.uniform(0.25, 0.5))
 
 
 def _asphalt(yard: Yard) -> int:
-    tone = np.full(3, yard.rng.uniform(0.28, 0.5)) + yard.rng.normal(0, 0.01, 3)
+    tone = np.full(3, yard.rng.uniform(0.4, 0.54)) + yard.rng.normal(0, 0.008, 3)
     return yard.surface.add(m.ROUGH, np.clip(tone, 0, 1), grain=yard.rng.uniform(0.2, 0.45))
 
 

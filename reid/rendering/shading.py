@@ -1,4 +1,4 @@
-"""The colour of every pixel: pattern, folds, sun with shadow, sky and ground light, blended over what is there already."""
+"""The colour of every pixel: pattern, folds, sun with shadow, sky and ground light, over what is there already."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SIDE = 512  # of the noise
 
 @nb.njit(cache=True, fastmath=True, inline="always")
 def _tap(noise: np.ndarray, u: float, v: float, layer: int) -> float:
-    return noise[int(math.floor(v * _SIDE)) & (_SIDE - 1), int(math.floor(u * _SIDE)) & (_SIDE - 1), layer]
+    return noise[math.floor(v * _SIDE) & (_SIDE - 1), math.floor(u * _SIDE) & (_SIDE - 1), layer]
 
 
 @nb.njit(cache=True, fastmath=True, inline="always")
@@ -64,13 +64,13 @@ def albedo(row: np.ndarray, u: float, v: float, atlas: np.ndarray, noise: np.nda
     elif kind == 8:
         mix = 1.0 if abs(u - fu) < threshold else 0.0
     elif kind == 9:
-        s, t = int(math.floor(u / fu)), int(math.floor(v / fv))
+        s, t = math.floor(u / fu), math.floor(v / fv)
         mix = 0.5 * (s & 1) + 0.5 * (t & 1)
     elif kind == 10:
         shade = 1.0 + 0.55 * _tap(noise, u * 3.0 + phase, v * 0.35, 1) + 0.25 * _tap(noise, u * 0.8, v * 0.5, 0)
     elif kind == 11:
         start, tw, th = int(row[17]), int(row[18]), int(row[19])
-        q = start + (int(math.floor((1.0 - v) * th)) % th) * tw + int(math.floor(u * tw)) % tw
+        q = start + (math.floor((1.0 - v) * th) % th) * tw + math.floor(u * tw) % tw
         for c in range(3):
             t = atlas[q, c] * np.float32(1 / 255.0)
             out[c] = t * t * row[1 + c]
@@ -146,7 +146,7 @@ def lit_share(shadow: np.ndarray, frame: np.ndarray, x: float, y: float, z: floa
     d = 100.0 - (x * frame[6] + y * frame[7] + z * frame[8]) - frame[12]
     a -= 0.5
     b -= 0.5
-    i, j = int(math.floor(a)), int(math.floor(b))
+    i, j = math.floor(a), math.floor(b)
     if i < 0 or j < 0 or i >= size - 1 or j >= size - 1:
         return 1.0
     s, t = a - i, b - j
@@ -306,7 +306,7 @@ def darken_ground(
         rgb: (H, W, 3) canvas, changed in place. ground: (H, W) bool, where the ground is seen.
         rays: (3, 3) float32: a pixel (x + 0.5, y + 0.5, 1) times this is its direction in the world.
         fade: share of the light on sunlit ground that does not come from the sun; 1 without sun.
-        feet: (F, 2) places on the ground that darken what is around them. reach: metres around these that are looked at.
+        feet: (F, 2) places on the ground that darken what is near. reach: metres around these that are looked at.
     """
     height, width = ground.shape
     for y in range(height):

@@ -144,7 +144,9 @@ def add_bicycle(yard: Yard, place: tuple[float, float], turn: float) -> None:
     bar = np.array([[0.4, -0.28, 1.0], [0.36, 0, 0.98], [0.4, 0.28, 1.0]])
     yard.put(tube(np.stack([head, [0.35, 0, 0.98]]), 0.015, 4), spokes, "bicyclist", place, turn, n)
     yard.put(tube(bar, 0.014, 4), spokes, "bicyclist", place, turn, n)
-    yard.put(ellipsoid(seat + [0, 0, 0.08], np.array([0.14, 0.07, 0.035]), 2, 8), dark, "bicyclist", place, turn, n)
+    yard.put(
+        ellipsoid(seat + np.array([0, 0, 0.08]), np.array([0.14, 0.07, 0.035]), 2, 8), dark, "bicyclist", place, turn, n
+    )
     if rng.random() < 0.4:
         basket = box(np.array([0.45, -0.16, 0.72]), np.array([0.72, 0.16, 0.95]))
         yard.put(basket, spokes, "bicyclist", place, turn, n)
@@ -284,13 +286,17 @@ def add_small(yard: Yard, place: tuple[float, float], turn: float) -> None:
         )
 
 
+_WALLS = (
+    (0.62, 0.60, 0.57), (0.50, 0.34, 0.28), (0.72, 0.68, 0.61), (0.42, 0.43, 0.45), (0.35, 0.29, 0.26), (0.78, 0.77, 0.75),
+)  # fmt: skip
+
+
 def add_building(yard: Yard, place: tuple[float, float], turn: float, long: float, high: float) -> None:
-    """A facade along +x from `place`, that looks towards -y: a wall with windows over a ground floor of doors and shops."""
+    """A facade along +x from `place` that looks towards -y: a wall with windows over a floor of doors and shops."""
     rng = yard.rng
     wall = np.clip(
-        np.array([(0.62, 0.6, 0.57), (0.5, 0.32, 0.26), (0.72, 0.68, 0.6), (0.42, 0.43, 0.45), (0.35, 0.28, 0.25), (0.8, 0.79, 0.76)][int(rng.integers(6))])
-        + rng.normal(0, 0.04, 3), 0.1, 0.9,
-    )  # fmt: skip
+        np.array(_WALLS[int(rng.integers(len(_WALLS)))]) + rng.normal(0, 0.04) + rng.normal(0, 0.015, 3), 0.1, 0.9
+    )
     glass = np.array([0.10, 0.12, 0.14]) + rng.uniform(0, 0.12) * np.array([0.8, 1, 1.15])
     frame = wall * rng.uniform(0.4, 1.4)
     cell = (rng.uniform(1.2, 3.5), rng.uniform(2.6, 3.4))

@@ -44,8 +44,8 @@ class Street:
 
     Attributes:
         picture: (H, W, 3) uint8 RGB. labels: (H, W) uint8 CamVid classes. instances: (H, W) uint8.
-        objects: for each object that is seen: its instance, category, identity (0 unless a person), box (4,) XYXY of what
-            is visible and full (4,) XYXY of all of it, clipped to the frame.
+        objects: for each object that is seen: its instance, category, identity (0 unless a person), box XYXY of what
+            is visible and full XYXY of all of it, clipped to the frame.
     """
 
     picture: np.ndarray

@@ -124,7 +124,7 @@ def read_truth(folder: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """The whole set but its masks as arrays with a row for each picture.
 
     Returns:
-        names and words (M,) unicode; identity, camera, view (M,) int32; joints (M, 23, 2) float32; visible (M, 23) bool;
+        names, words (M,) unicode; identity, camera, view (M,) int32; joints (M, 23, 2) float32; visible (M, 23) bool;
         joints_3d (M, 23, 3) float32; intrinsics (M, 4) float32 fx, fy, cx, cy; box (M, 4) float32; yaw (M,) float32.
     """
     tables = [_records(path) for path in _identity_files(Path(folder))]

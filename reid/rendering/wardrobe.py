@@ -47,7 +47,7 @@ Colour = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Outfit:
-    """All traits of a person's look. `colours` of a trait are (first, second), as the eye sees them; `name` its word."""
+    """All traits of a person's look. The colours of a trait are the first and second, as the eye sees them, and a name."""
 
     female: bool
     upper: str
@@ -200,7 +200,7 @@ def _draw(seed: tuple[int, ...], female: bool, salts: dict[str, int]) -> Outfit:
                 "shorts": 4 if female else 6,
                 "cropped trousers": 1.5,
                 "leggings": 1.2 if female else 0,
-                "skirt": 3 if female else 0,
+                "skirt": 2 if female else 0,
             },
         )
     lower_pattern = _pick(r, {"plain": 80, "side stripe": 8, "blotches": 2, "plaid": 2})
