@@ -10,9 +10,10 @@ import numpy as np
 
 from models.gpn.anatomy import BONES, JOINTS, LABELS, PARTS
 from reid.backends.registry import Backend, Parse, Skeleton
+from reid.backends.retrieval import describe
 from reid.backends.tensors import to_tensor
 from reid.backends.weights import load_weights
-from reid.embedding import Embeddings, l2_normalise
+from reid.embedding import Embeddings
 
 SIZE = (256, 128)
 BATCH = 32
@@ -76,7 +77,7 @@ class GraphPoseNetwork(Backend):
         for i in range(0, n, BATCH):
             out = self._run(pictures[i : i + BATCH])
             rows = slice(i, i + BATCH)
-            global_[rows] = describe(out)
+            global_[rows] = describe(out["neck"], out["embedding"], out["stripes"])
             parts[rows] = out["parts"]
             visibility[rows] = 1 / (1 + np.exp(-out["visible"]))
         return Embeddings.of(global_, parts, visibility)
@@ -105,9 +106,3 @@ class GraphPoseNetwork(Backend):
             xyz=out["xyz"][0],
             bones=BONES,
         )
-
-
-def describe(out: dict[str, np.ndarray]) -> np.ndarray:
-    """The global vector: what was taught and what identities demanded side by side, each of unit length first."""
-    stripes = l2_normalise(out["stripes"]).reshape(len(out["stripes"]), -1)
-    return np.concatenate([l2_normalise(out["neck"]), l2_normalise(out["embedding"]), l2_normalise(stripes)], 1)
