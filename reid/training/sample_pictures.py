@@ -13,14 +13,10 @@ from reid.errors import DatasetError
 from reid.images import load_image
 
 # Package, folder in it, and the photos without people that are in the public domain, CC0 or (the last two) CC BY 2.0.
-PHOTOS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
-    (
-        "skimage",
-        "data",
-        ("brick.png", "chelsea.png", "clock_motion.png", "coffee.png", "coins.png", "grass.png", "gravel.png")
-        + ("hubble_deep_field.jpg", "rocket.jpg"),
-    ),
-    ("sklearn", "datasets/images", ("china.jpg", "flower.jpg")),
+PHOTOS: tuple[tuple[str, str, str], ...] = (
+    ("skimage", "data", "brick.png chelsea.png clock_motion.png coffee.png coins.png grass.png gravel.png"),
+    ("skimage", "data", "hubble_deep_field.jpg rocket.jpg"),
+    ("sklearn", "datasets/images", "china.jpg flower.jpg"),
 )
 
 
@@ -36,7 +32,7 @@ def sample_photos() -> Iterator[np.ndarray]:
             raise DatasetError(
                 f"The sample photos come with {package}, which is not installed: pip install scikit-image scikit-learn."
             )
-        for name in names:
+        for name in names.split():
             yield load_image(Path(spec.origin).parent / folder / name)
 
 
@@ -56,16 +52,18 @@ def dead_leaves(rng: np.random.Generator, height: int = 384, width: int = 384, l
         x0, x1 = max(0, int(x - 2 * radius)), min(width, int(x + 2 * radius) + 2)
         y0, y1 = max(0, int(y - 2 * radius)), min(height, int(y + 2 * radius) + 2)
         mask = np.zeros((y1 - y0, x1 - x0), np.uint8)
-        cv2.fillPoly(mask, [_outline(rng, radius) + np.int32([x - x0, y - y0])], 1, lineType=cv2.LINE_8)
+        cv2.fillPoly(
+            mask, [_outline(rng, radius) + np.array([x - x0, y - y0]).astype(np.int32)], 1, lineType=cv2.LINE_8
+        )
         du, dv = u[y0:y1, x0:x1] - x, v[y0:y1, x0:x1] - y
         leaf = _texture(rng, du, dv, radius)
         picture[y0:y1, x0:x1] = np.where(mask[..., None] > 0, leaf, picture[y0:y1, x0:x1])
     # A camera's blur and noise: without them every edge is a step no photo has.
-    picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.5, 1.2)) + rng.normal(0, rng.uniform(1, 5), picture.shape)
-    return np.clip(picture, 0, 255).astype(np.uint8)
+    blurred = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.5, 1.2))
+    return np.clip(blurred + rng.normal(0, rng.uniform(1, 5), picture.shape), 0, 255).astype(np.uint8)
 
 
-def sample_pictures(drawn: int = 240, seed: int = 0) -> Iterator[np.ndarray]:
+def sample_pictures(drawn: int = 100, seed: int = 0) -> Iterator[np.ndarray]:
     """The open photos, whole and at half size, then `drawn` scenes of dead leaves: RGB uint8."""
     for photo in sample_photos():
         yield photo

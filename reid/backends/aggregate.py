@@ -1,0 +1,69 @@
+"""From a picture's local descriptors to one vector.
+
+Float descriptors: VLAD, Jégou et al., "Aggregating Local Descriptors into a Compact Image Representation", CVPR 2010,
+with intra-normalisation, Arandjelović and Zisserman, "All about VLAD", CVPR 2013. Binary descriptors: the Fisher
+vector of independent bits, Uchida and Sakazawa, "Image Retrieval with Fisher Vectors of Binary Features", ACPR 2013.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from reid.embedding import l2_normalise
+
+
+def vlad(descriptors: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    """Sum each centre's residuals, normalise them by centre, then as a whole.
+
+    Args:
+        descriptors: (N, d) float32.
+        centres: (K, d) float32.
+
+    Returns:
+        (K * d,) float32 of unit length; all zero for N = 0.
+    """
+    nearest = np.argmax(descriptors @ centres.T - 0.5 * (centres**2).sum(1), axis=1)
+    return _pool(descriptors - centres[nearest], nearest, len(centres))
+
+
+def bit_fisher(descriptors: np.ndarray, centres: np.ndarray, ones: np.ndarray, projection: np.ndarray) -> np.ndarray:
+    """Sum, for each centre, how its descriptors' bits deviate from what is usual there.
+
+    Args:
+        descriptors: (N, b / 8) uint8, b bits packed.
+        centres: (K, b / 8) uint8, packed; the nearest in Hamming distance takes a descriptor.
+        ones: (K, b) float32, how often each bit is set among a centre's descriptors.
+        projection: (b, d) float32, onto the directions in which bits deviate together.
+
+    Returns:
+        (K * d,) float32 of unit length; all zero for N = 0.
+    """
+    nearest = hamming(descriptors, centres).argmin(1)
+    return _pool(bit_deviations(descriptors, nearest, ones) @ projection, nearest, len(centres))
+
+
+def bit_deviations(descriptors: np.ndarray, nearest: np.ndarray, ones: np.ndarray) -> np.ndarray:
+    """How far each bit is from its centre's mean, in standard deviations: (N, b / 8), (N,), (K, b) -> (N, b)."""
+    expected = ones[nearest]
+    return (unpack(descriptors) - expected) / np.sqrt(expected * (1 - expected))
+
+
+def unpack(bits: np.ndarray) -> np.ndarray:
+    """(N, b / 8) packed uint8 -> (N, b) float32 of 0 and 1."""
+    return np.unpackbits(bits, axis=1).astype(np.float32)
+
+
+def hamming(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Differing bits of all pairs of packed rows: (N, b / 8), (M, b / 8) uint8 -> (N, M) float32, whole numbers."""
+    # As signs, the inner product is (equal bits) - (differing bits): a matrix product beats counting bits.
+    signs_a, signs_b = 2 * unpack(a) - 1, 2 * unpack(b) - 1
+    return 0.5 * (signs_a.shape[1] - signs_a @ signs_b.T)
+
+
+def _pool(residuals: np.ndarray, nearest: np.ndarray, count: int) -> np.ndarray:
+    """Sum residuals (N, d) by centre, signed square root, unit length by centre, unit length overall: (count * d,)."""
+    belongs = (nearest == np.arange(count)[:, None]).astype(np.float32)  # (K, N)
+    sums = belongs @ residuals  # (K, d)
+    # The root tempers bursts: a brick wall repeats one descriptor a hundred times.
+    sums = np.sign(sums) * np.sqrt(np.abs(sums))
+    return l2_normalise(l2_normalise(sums).ravel())

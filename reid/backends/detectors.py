@@ -1,0 +1,73 @@
+"""Four ways to find and describe keypoints: a grey uint8 picture -> positions (N, 2) and descriptors (N, d)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from mahotas.features import surf as mahotas_surf
+
+from reid.embedding import l2_normalise
+
+Found = tuple[np.ndarray, np.ndarray]
+
+SIFT_LIMIT = 1000
+SURF_LIMIT = 1024
+ORB_LIMIT = 1000
+ORB_CONTRAST = 10
+VGG_LIMIT = 300  # about a millisecond each
+VGG_SIFT_SCALE = 6.75  # how much of a SIFT keypoint's surroundings the descriptor sees; OpenCV's advice
+
+
+def sift(grey: np.ndarray) -> Found:
+    """Lowe, "Distinctive Image Features from Scale-Invariant Keypoints", IJCV 2004; 128 floats.
+
+    Square roots of L1-normalised histograms ("RootSIFT"): Arandjelović and Zisserman, "Three Things Everyone Should
+    Know to Improve Object Retrieval", CVPR 2012.
+    """
+    keypoints, descriptors = cv2.SIFT.create(SIFT_LIMIT).detectAndCompute(grey, None)
+    if descriptors is None:
+        return _nothing(128)
+    return _places(keypoints), np.sqrt(descriptors / np.maximum(descriptors.sum(1, keepdims=True), 1e-12))
+
+
+def surf(grey: np.ndarray) -> Found:
+    """Bay et al., "SURF: Speeded Up Robust Features", CVIU 2008; 64 floats, from mahotas."""
+    rows = mahotas_surf.surf(grey, max_points=SURF_LIMIT)  # y, x, scale, score, laplacian, angle, descriptor
+    descriptors = np.nan_to_num(rows[:, 6:]).astype(np.float32)
+    # A signed square root does for SURF's signed sums what RootSIFT does for counts.
+    return rows[:, [1, 0]].astype(np.float32), l2_normalise(np.sign(descriptors) * np.sqrt(np.abs(descriptors)))
+
+
+def orb(grey: np.ndarray) -> Found:
+    """Rublee et al., "ORB: An Efficient Alternative to SIFT or SURF", ICCV 2011; 256 bits in 32 bytes."""
+    keypoints, descriptors = cv2.ORB.create(ORB_LIMIT, fastThreshold=ORB_CONTRAST).detectAndCompute(grey, None)
+    if descriptors is None:
+        return _nothing(32, np.uint8)
+    return _places(keypoints), descriptors
+
+
+def vgg(grey: np.ndarray) -> Found:
+    """Simonyan et al., "Learning Local Feature Descriptors Using Convex Optimisation", TPAMI 2014; 120 floats.
+
+    The descriptor of Oxford's Visual Geometry Group, not its network; at SIFT's strongest keypoints.
+    """
+    keypoints = cv2.SIFT.create(VGG_LIMIT).detect(grey, None)
+    # OpenCV keeps ties beyond the limit.
+    keypoints = sorted(keypoints, key=lambda k: -k.response)[:VGG_LIMIT]
+    if not keypoints:
+        return _nothing(120)
+    describer = cv2.xfeatures2d.VGG.create(scale_factor=VGG_SIFT_SCALE)
+    keypoints, descriptors = describer.compute(grey, keypoints)
+    if descriptors is None:
+        return _nothing(120)
+    return _places(keypoints), l2_normalise(np.sign(descriptors) * np.sqrt(np.abs(descriptors)))
+
+
+def _places(keypoints: Sequence[cv2.KeyPoint]) -> np.ndarray:
+    return np.array(cv2.KeyPoint.convert(keypoints), np.float32).reshape(-1, 2)
+
+
+def _nothing(width: int, dtype: type = np.float32) -> Found:
+    return np.zeros((0, 2), np.float32), np.zeros((0, width), dtype)
