@@ -18,6 +18,7 @@ from reid.rendering.truth import LABEL
 from reid.rendering.wardrobe import Outfit
 
 _NOWHERE = -1.0
+_TAIL = 0.06  # metres above the crotch; what reaches lower hangs as a tail of its own, over both legs
 
 
 @dataclass
@@ -88,6 +89,8 @@ def wear_upper(d: Dressing, outfit: Outfit) -> None:
     if outfit.upper in ("shirt", "short-sleeved shirt", "polo shirt", "turtleneck", "hoodie"):
         height = 0.075 if outfit.upper == "turtleneck" else 0.05
         _collar(d, torso if outfit.upper != "polo shirt" or cut[2] < 0.6 else sleeves, height, outfit.upper == "hoodie")
+    if outfit.upper != "dress" and not tucked and hem < a.crotch + _TAIL:
+        _skirt(d, torso, "upper clothes", hem, 0.03, a.crotch + _TAIL + 0.1, 1.07 + 0.12 * drape + 1.5 * thick)
     if outfit.upper == "dress":
         _skirt(d, torso, "upper clothes", a.knee - 0.16 + 0.34 * cut[3], 0.03 + 0.05 * cut[4], a.waist + 0.08)
 
@@ -118,6 +121,8 @@ def wear_outer(d: Dressing, outfit: Outfit) -> None:
     d.covered = np.maximum(d.covered, cover)
     d.outer = np.where((cover > -0.02)[:, None], surface, d.outer)
     _collar(d, material, 0.055, cut[8] < 0.35)
+    if outfit.outer != "coat" and hem < a.crotch + _TAIL:
+        _skirt(d, material, "upper clothes", hem, 0.03, a.crotch + _TAIL + 0.1, 1.18)
     if outfit.outer == "coat":
         _skirt(d, material, "upper clothes", a.knee + 0.3 * cut[5] - 0.1, 0.035, a.waist + 0.05, 1.12)
 
@@ -174,7 +179,7 @@ def wear_shoes(d: Dressing, outfit: Outfit) -> None:
 def _top_cut(a: Anatomy, sleeve: float, hem: float, collar: float) -> np.ndarray:
     z, y = a.vertices[:, 2], a.vertices[:, 1]
     dip = 0.3 * np.maximum(-y - 0.03, 0) if collar < 0 else 0.0
-    body = np.minimum(z - max(hem, a.crotch - 0.02), a.neck + collar - z - dip)
+    body = np.minimum(z - max(hem, a.crotch + _TAIL), a.neck + collar - z - dip)
     arms = (sleeve - a.reach) * 0.27
     share = np.clip(a.arm * 1.6 - 0.3, 0, 1)
     if sleeve < 0.1:  # armholes
