@@ -64,9 +64,7 @@ class GPN(nn.Module):
         # The graph reads skeleton and parsing but does not bend them to its ends.
         heat = out["probability"].detach()
         seen = out["confidence"].detach().sigmoid()
-        at_joints = torch.cat(
-            [sample_at(decoded.float(), heat), sample_at(local, shrink(heat, size))], 2
-        )
+        at_joints = torch.cat([sample_at(decoded.float(), heat), sample_at(local, shrink(heat, size))], 2)
         joints = self.joint_graph(at_joints, out["xy"].detach(), out["xyz"].detach(), seen)
         masks = F.adaptive_avg_pool2d(out["parse"].detach().float().softmax(1), size)
         parts, out["visible"] = self.pooling(joints, seen, local, masks)
