@@ -166,13 +166,20 @@ class Studio:
         return [c for c in backends.cards() if "embed" in c.does and not (only_free and c.research_only)]
 
     def preferred(self, gallery: str | None, *, only_free: bool = False) -> str | None:
-        """The backend to begin with: the best on real photos, and for scenes the one whose matches can be seen.
+        """The backend to begin with: what the gallery was made with, else the best there is.
 
-        One that could not be loaded is passed over.
+        For galleries that ship, and where there is none yet, that is the best on real photos, and for scenes the one
+        whose matches can be seen. One that could not be loaded is passed over.
         """
         names = [c.name for c in self.embedders(only_free=only_free) if c.name not in self._unready]
         order = PREFERRED if self._shows_people(gallery) else ("sift", *PREFERRED)
+        if gallery and not self.is_shipped(gallery):
+            order = (*self._open(gallery).info().backends, *order)
         return next((name for name in order if name in names), names[0] if names else None)
+
+    def is_indexed(self, gallery: str, backend: str) -> bool:
+        """Whether the gallery has vectors of the backend already."""
+        return backend in self._open(gallery).info().backends
 
     def reranks(self, card: Card | None) -> list[str]:
         """How the best hits of a backend can be put in another order; "none" is the first."""
@@ -309,7 +316,7 @@ class Studio:
 
     def ensure(self, name: str, backend: str, progress: Progress | None = None) -> None:
         """Embed what a gallery holds and the backend has not embedded yet."""
-        gallery, loaded = self._open(name), self._load(backend)
+        gallery, loaded = self._open(name), self._load(backend, progress)
         recipe = loaded.recipe_hash()
         with self._locks[f"index {gallery.uid}"]:
             missing = gallery.items(gallery.missing(recipe))
@@ -417,7 +424,9 @@ class Studio:
                         continue  # with the next best
                 break
 
-    def _load(self, name: str) -> Backend:
+    def _load(self, name: str, progress: Progress | None = None) -> Backend:
+        if progress is not None:
+            progress(0, f"{name} gets ready")
         try:
             return backends.get(name)
         except (PartwiseError, ImportError) as error:
@@ -428,7 +437,7 @@ class Studio:
         self, gallery: Gallery, files: Sequence[Path], layout: str, backend: str, progress: Progress | None
     ) -> Added:
         added = Added(gallery.name)
-        loaded = self._load(backend)
+        loaded = self._load(backend, progress)
         with uploads.staged(files, layout, self.limits.upload_files) as upload:
             report = index(
                 gallery,

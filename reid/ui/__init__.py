@@ -1,6 +1,7 @@
 """The interface: one page of tabs, a file a tab. It talks to `Studio`, never to a network or an index.
 
-A new tab is a file with `TITLE` and `build(studio, page, tab)`, and its name in `TABS`.
+A new tab is a file with `TITLE` and `build(studio, page, tab, chosen)`, and its name in `TABS`; `chosen` holds the name
+of the gallery that the visitor works with, on whichever tab it was picked.
 """
 
 from __future__ import annotations
@@ -29,10 +30,11 @@ def build(studio: Studio) -> gr.Blocks:
     """The page for one studio."""
     with gr.Blocks(title="Partwise", analytics_enabled=False, fill_width=True, delete_cache=(3600, 3600)) as page:
         text(HEADER)
+        chosen = gr.State(None)
         with gr.Tabs(elem_id="pw-tabs"):
             for entry in TABS:
                 with gr.Tab(entry.TITLE, id=entry.TITLE.lower()) as tab:
-                    entry.build(studio, page, tab)
+                    entry.build(studio, page, tab, chosen)
         text(FOOTER)
 
         def leave(request: gr.Request) -> None:

@@ -26,8 +26,8 @@ _LAYOUTS = [
 _DOWNLOAD = "() => document.querySelector('#pw-download')?.click()"
 
 
-def build(studio: Studio, page: gr.Blocks, tab: gr.Tab) -> None:
-    chosen, first, picked = gr.State(None), gr.State(0), gr.State(None)  # gallery name, first item shown, item id
+def build(studio: Studio, page: gr.Blocks, tab: gr.Tab, chosen: gr.State) -> None:
+    first, picked = gr.State(0), gr.State(None)  # the first item that is shown, the id of the one looked at
     with gr.Row(elem_classes="pw-columns"):
         with gr.Column(scale=0, min_width=340, elem_classes="pw-side"):
             listed = picker(elem_id="pw-galleries")
@@ -196,25 +196,27 @@ def build(studio: Studio, page: gr.Blocks, tab: gr.Tab) -> None:
         removed = mine.remove_item(name, item_id)
         return view(mine, name, start, terms) | {report: markup.note(f"{removed} is out of the gallery.")}
 
+    quiet: dict[str, Any] = {"show_progress": "hidden"}
+
     def shows(visible: bool) -> Callable[[], Any]:
         return lambda: gr.update(visible=visible)
 
-    gr.on([page.load, tab.select], refresh, here, [*seen, backend], show_progress="hidden")
-    listed.select(pick_gallery, None, [*seen, words, report], show_progress="hidden")
-    items.select(pick_item, here, seen, show_progress="hidden")
+    gr.on([page.load, tab.select], refresh, here, [*seen, backend], **quiet)
+    listed.select(pick_gallery, None, [*seen, words, report], **quiet)
+    items.select(pick_item, here, seen, **quiet)
     create.click(make, [name, files, layout, backend], [*seen, name, files, words, report], show_progress_on=report)
     more.upload(add, [chosen, more], [*seen, words, report], show_progress_on=report)
-    words.submit(turn(0), here, seen, show_progress="hidden")
-    back.click(turn(-1), here, seen, show_progress="hidden")
-    onward.click(turn(+1), here, seen, show_progress="hidden")
+    words.submit(turn(0), here, seen, **quiet)
+    back.click(turn(-1), here, seen, **quiet)
+    onward.click(turn(+1), here, seen, **quiet)
     export.click(write_zip, chosen, download, show_progress_on=report).then(None, js=_DOWNLOAD)
-    rename.click(shows(True), None, renaming, show_progress="hidden")
+    rename.click(shows(True), None, renaming, **quiet)
     gr.on([rename_now.click, new_name.submit], rename_it, [chosen, new_name], [*seen, new_name, report])
-    delete.click(shows(True), None, deleting, show_progress="hidden")
-    keep.click(shows(False), None, deleting, show_progress="hidden")
-    delete_now.click(delete_it, chosen, [*seen, words, report], show_progress="hidden")
+    delete.click(shows(True), None, deleting, **quiet)
+    keep.click(shows(False), None, deleting, **quiet)
+    delete_now.click(delete_it, chosen, [*seen, words, report], **quiet)
     gr.on([item_save.click], save, [chosen, picked, item_words, first, words], [*seen, report])
-    item_remove.click(remove_item, [chosen, picked, first, words], [*seen, report], show_progress="hidden")
+    item_remove.click(remove_item, [chosen, picked, first, words], [*seen, report], **quiet)
 
 
 def _told(progress: gr.Progress) -> Callable[[float, str], None]:

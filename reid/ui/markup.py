@@ -72,7 +72,8 @@ def grid(cards: Iterable[str], label: str, shapes: Iterable[tuple[int, int]]) ->
     """Cards in rows; their frames have the middle shape of `shapes` (width, height), neither too tall nor too wide."""
     ratios = [width / height for width, height in shapes]
     aspect = min(max(statistics.median(ratios), 0.5), 1.4) if ratios else 1.0
-    style = f'style="--pw-aspect: {aspect:.2f}"'
+    width = 148 if aspect > 0.75 else 112  # CSS pixels a card has at least
+    style = f'style="--pw-aspect: {aspect:.2f}; --pw-width: {width}px"'
     return f'<div class="pw-grid" role="group" aria-label="{esc(label)}" {style}>{"".join(cards)}</div>'
 
 

@@ -38,7 +38,7 @@ small, the backend could hardly tell the two apart.</p></details>
 _RERANKS = {"none": "As found", "parts": "By visible parts", "geometry": "By matching keypoints"}
 
 
-def build(studio: Studio, page: gr.Blocks, tab: gr.Tab) -> None:
+def build(studio: Studio, page: gr.Blocks, tab: gr.Tab, chosen: gr.State) -> None:
     found = gr.State(None, time_to_live=3600)
     with gr.Row(elem_classes="pw-columns"):
         with gr.Column(scale=0, min_width=340, elem_classes="pw-side"):
@@ -64,11 +64,12 @@ def build(studio: Studio, page: gr.Blocks, tab: gr.Tab) -> None:
             status = markup.text(_INVITATION, elem_id="pw-status")
             with gr.Column(visible=False, elem_id="pw-detail") as detail:
                 head = markup.text()
-                panels = [panel.build() for panel in PANELS]
+                with gr.Row(elem_classes="pw-panels"):
+                    panels = [panel.build() for panel in PANELS]
             grid = picker(elem_id="pw-grid")
             markup.text(_HOW_TO_READ)
 
-    offered = [gallery, backend, card, examples, cameras, rerank]
+    offered = [chosen, gallery, backend, card, examples, cameras, rerank]
     settings = [query, gallery, backend, top, words, cameras, rerank]
     explained = [detail, head, *panels]
     results = [found, status, grid, *explained]
@@ -83,16 +84,25 @@ def build(studio: Studio, page: gr.Blocks, tab: gr.Tab) -> None:
         cards = {c.name: c for c in mine.embedders(only_free=only_free)}
         if backend_name not in cards:
             backend_name = mine.preferred(gallery_name, only_free=only_free)
-        chosen = cards.get(backend_name or "")
-        ways = mine.reranks(chosen)
+        card_ = cards.get(backend_name or "")
+        ways = mine.reranks(card_)
         return (
+            gallery_name,
             gr.Dropdown(names, value=gallery_name),
             gr.Dropdown(list(cards), value=backend_name),
-            _card(chosen),
+            _card(card_),
             _examples(mine, gallery_name),
             gr.Dropdown(mine.cameras(gallery_name), value=[]),
             gr.Radio([(_RERANKS[way], way) for way in ways], value=ways[0], visible=len(ways) > 1),
         )
+
+    @guarded
+    def turn_to(gallery_name: str | None, backend_name: str | None, only_free: bool, request: gr.Request) -> tuple:
+        """Another gallery, which brings its backend unless it knows the one that is chosen."""
+        mine = studio.of(request.session_hash)
+        known = gallery_name in [info.name for info in mine.galleries()]
+        keep = known and backend_name and mine.is_indexed(str(gallery_name), backend_name)
+        return offer(gallery_name, backend_name if keep else None, only_free, request)
 
     @guarded
     def choose(event: gr.EventData, gallery_name: str, request: gr.Request) -> Path:
@@ -129,20 +139,16 @@ def build(studio: Studio, page: gr.Blocks, tab: gr.Tab) -> None:
     def explain(event: gr.EventData, result: Found | None, request: gr.Request) -> list[Any]:
         return _explain(studio.of(request.session_hash), result, event.index) if result else _hidden()
 
-    chosen = [gallery, backend, free]
-    gr.on(
-        [page.load, tab.select, gallery.input, backend.input, free.input],
-        offer,
-        chosen,
-        offered,
-        show_progress="hidden",
-    )
-    examples.select(choose, gallery, query, show_progress="hidden")
+    quiet: dict[str, Any] = {"show_progress": "hidden"}
+    gr.on([page.load, tab.select], turn_to, [chosen, backend, free], offered, **quiet)
+    gallery.input(turn_to, [gallery, backend, free], offered, **quiet)
+    gr.on([backend.input, free.input], offer, [gallery, backend, free], offered, **quiet)
+    examples.select(choose, gallery, query, **quiet)
     # Uploaded, pasted, taken, chosen or cleared: of these, `change` alone sees all.
     gr.on([query.change, go.click, words.submit, top.release], run, settings, results, show_progress_on=status).then(
         None, js=_SHOW_RESULTS
     )
-    grid.select(explain, found, explained, show_progress="hidden").then(None, js=_SHOW_DETAIL)
+    grid.select(explain, found, explained, **quiet).then(None, js=_SHOW_DETAIL)
 
 
 def _card(card: Any) -> str:

@@ -125,8 +125,8 @@ def shoot() -> Callable[..., None]:
     folder = Path(os.environ.get("PARTWISE_SCREENSHOTS", ROOT / "runs" / "screenshots"))
     folder.mkdir(parents=True, exist_ok=True)
 
-    def save(page: Page, name: str, *, whole: bool = False) -> None:
-        page.wait_for_timeout(400)  # let transitions end
-        page.screenshot(path=folder / f"{name}.png", full_page=whole)
+    def save(page: Page, name: str) -> None:
+        page.wait_for_timeout(500)  # let transitions end
+        page.screenshot(path=folder / f"{name}.jpg", type="jpeg", quality=82)
 
     return save

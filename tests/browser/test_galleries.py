@@ -32,7 +32,7 @@ def delete(page: Page) -> None:
     page.click("button:has-text('Delete for good')")
 
 
-def test_a_gallery_is_made_searched_and_deleted(galleries, tmp_path, shoot):
+def test_a_gallery_is_made_searched_and_deleted(galleries, tmp_path):
     page = galleries
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"no picture")
@@ -40,7 +40,6 @@ def test_a_gallery_is_made_searched_and_deleted(galleries, tmp_path, shoot):
     expect(page.locator("#pw-report")).to_contain_text("3 pictures added to front door")
     expect(page.locator("#pw-report")).to_contain_text("broken.jpg")
     expect(page.locator(ITEMS)).to_have_count(3)
-    shoot(page, "galleries-made")
 
     page.click('button[role=tab]:has-text("Search")')
     page.click("#pw-gallery input")

@@ -11,6 +11,7 @@ from reid.studio import Comparison
 from reid.ui.markup import count, esc, text
 from reid.ui.thumbnails import data_uri
 
+_HEIGHT = 420  # CSS pixels that the pictures take at most
 # More lines than this hide the pictures; the strongest impression comes from an even choice among all.
 _LINES = 60
 
@@ -21,10 +22,13 @@ class Pair:
 
     def show(self, comparison: Comparison) -> str:
         drawing = side_by_side(comparison.query, comparison.picture, comparison.matches)
+        left, right = (p.shape[1] / p.shape[0] for p in (comparison.query, comparison.picture))
+        size = f"width: min(100%, {_HEIGHT * (left + right):.0f}px)"
+        columns = f"grid-template-columns: {left:.3f}fr {right:.3f}fr"
         item, rank = comparison.hit.item, comparison.hit.rank
         said = "" if comparison.matches is None else f'<p class="pw-matches">{_agreement(comparison.matches)}</p>'
         return (
-            f'<div class="pw-pair">{drawing}<div class="pw-pair-captions"><p><b>Query</b></p>'
+            f'<div style="{size}">{drawing}<div class="pw-captions" style="{columns}"><p><b>Query</b></p>'
             f"<p><b>Result {rank}</b> {_about(item)}</p></div>{said}</div>"
         )
 
