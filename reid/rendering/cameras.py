@@ -51,7 +51,7 @@ class Film:
             native: pixels of the frame for each pixel of the picture.
         """
         height, width = rgb.shape[:2]
-        light = rgb * (self.exposure * self.cast * np.exp(rng.normal(0, 0.12))).astype(np.float32)
+        light = rgb * (self.exposure * self.cast * np.exp(rng.normal(0, 0.16))).astype(np.float32)
         grey = light @ np.array([0.3, 0.59, 0.11], np.float32)
         light = grey[..., None] + (light - grey[..., None]) * np.float32(self.saturation)
         tone = np.clip(light, 0, 4) ** np.float32(self.gamma)
@@ -212,16 +212,16 @@ def frame_arrays(scene: Scene, view: Camera, size: tuple[int, int]) -> dict[str,
 
 def draw_film(rng: np.random.Generator, brightness: float) -> Film:
     """A camera's way with colours, exposed for a frame of this mean linear brightness."""
-    cast = np.exp(rng.normal(0, 0.025, 3))
-    cast *= np.exp(rng.normal(0, 0.035) * np.array([1, 0, -1]))
+    cast = np.exp(rng.normal(0, 0.035, 3))
+    cast *= np.exp(rng.normal(0, 0.06) * np.array([1, 0, -1]))
     return Film(
-        exposure=rng.uniform(0.2, 0.3) / max(brightness, 0.02),
-        gamma=rng.uniform(0.45, 0.53),
-        contrast=rng.uniform(0.92, 1.18),
-        saturation=rng.uniform(0.75, 1.2),
+        exposure=rng.uniform(0.17, 0.32) / max(brightness, 0.02),
+        gamma=rng.uniform(0.43, 0.55),
+        contrast=rng.uniform(0.88, 1.2),
+        saturation=rng.uniform(0.65, 1.25),
         cast=cast / cast.mean(),
-        black=rng.uniform(0.0, 0.05),
-        sharpness=rng.uniform(0.55, 1.25),
+        black=rng.uniform(0.0, 0.06),
+        sharpness=rng.uniform(0.5, 1.2),
         blur=max(0.0, rng.uniform(-0.5, 1.1)),
         halo=max(0.0, rng.uniform(-0.5, 1.3)),
         grain=rng.uniform(0.002, 0.02),

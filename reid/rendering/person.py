@@ -28,7 +28,7 @@ _SKIN = np.array(
         [0.32, 0.21, 0.16],
     ]
 )
-_TWINS = 0.3  # share of identities that resemble the one before them
+_TWINS = 0.4  # share of identities that resemble the one before them
 
 
 @dataclass(frozen=True)

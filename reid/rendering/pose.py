@@ -94,8 +94,9 @@ def draw_pose(rng: np.random.Generator, heads: np.ndarray, body: Body, habit: Ha
         pose[f"lowerarm01.{side}"] = _z(-sign * inward) @ _x(-bend + _REST_ELBOW) @ _y(sign * 0.1)
         curl = rng.uniform(0.05, 0.3) if use == "free" else rng.uniform(0.45, 0.7)
         for finger in range(2, 6):
+            bent = _y(sign * (curl + 0.03 * finger * rng.random()))
             for joint in (1, 2, 3):
-                pose[f"finger{finger}-{joint}.{side}"] = _y(sign * (curl + 0.03 * finger * rng.random()))
+                pose[f"finger{finger}-{joint}.{side}"] = bent
     return pose
 
 
@@ -103,12 +104,16 @@ def bone_transforms(pose: dict[str, np.ndarray], heads: np.ndarray, body: Body) 
     """(B, 3, 4) float32 transforms from rest to pose."""
     count = len(heads)
     turn, move = np.empty((count, 3, 3)), np.empty((count, 3))
-    for name, i in body.bones.items():
-        parent = body.parents[i]
-        above, shift = (turn[parent], move[parent]) if parent >= 0 else (np.eye(3), np.zeros(3))
+    for i, (name, parent) in enumerate(zip(body.bones, body.parents.tolist(), strict=True)):
         own = pose.get(name)
-        turn[i] = above if own is None else own @ above
-        move[i] = above @ heads[i] + shift - turn[i] @ heads[i]
+        if parent < 0:
+            turn[i] = np.eye(3) if own is None else own
+            move[i] = heads[i] - turn[i] @ heads[i]
+        elif own is None:  # as its parent moves
+            turn[i], move[i] = turn[parent], move[parent]
+        else:
+            turn[i] = own @ turn[parent]
+            move[i] = turn[parent] @ heads[i] + move[parent] - turn[i] @ heads[i]
     return np.concatenate([turn, move[:, :, None]], 2).astype(np.float32)
 
 

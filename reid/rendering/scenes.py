@@ -28,7 +28,8 @@ class Scene:
         mesh, surface: its solids. objects: category of each counted object, from number 1 on.
         turn: radians the street runs away from +X. edges: (K,) metres across the street where a band ends and the next
             begins. bands: (K + 1,) material rows. classes: (K + 1,) CamVid class of each band.
-        light: what falls on it. haze: linear RGB of the far distance.
+        light: what falls on it. haze: (6,) linear RGB of the far distance and of the
+        zenith.
     """
 
     mesh: object
@@ -121,16 +122,15 @@ def _ground_and_sky(
                         up = max(0.0, dz / math.sqrt(dx * dx + dy * dy + dz * dz))
                         i = int((dx / (0.3 + up)) * 90) & 511
                         j = int((dy / (0.3 + up)) * 90) & 511
-                        cloud = min(1.0, max(0.0, 0.5 + 0.7 * noise[j, i, 0])) * 0.5
+                        cloud = min(1.0, max(0.0, 0.3 + 0.8 * noise[j, i, 0])) * 0.7
                         deep = min(1.0, up * 1.6)
                         for q in range(3):
-                            blue = light[6 + q] * (1.25 - 0.35 * deep)
-                            sky = haze[q] + (blue - haze[q]) * deep
+                            sky = haze[q] + (haze[3 + q] - haze[q]) * deep
                             rgb[y, x, q] += share * (sky + (1.15 * haze[q] - sky) * cloud)
 
 
 def draw_light(rng: np.random.Generator) -> tuple[Light, np.ndarray]:
-    """Weather: sunny, hazy or overcast; and the linear colour of the haze."""
+    """Weather: sunny, hazy or overcast; and the linear colours (6,) of the haze and of the zenith."""
     height, round_ = rng.uniform(0.45, 1.25), rng.uniform(0, 2 * np.pi)
     direction = np.array([math.cos(height) * math.cos(round_), math.cos(height) * math.sin(round_), math.sin(height)])
     sun = float(rng.choice([0.0, 0.45, 1.0], p=[0.5, 0.2, 0.3])) * rng.uniform(0.7, 1.1)
@@ -140,7 +140,9 @@ def draw_light(rng: np.random.Generator) -> tuple[Light, np.ndarray]:
     sky_rgb = sky * np.array([1 - tint, 1.0, 1 + tint])
     ground_rgb = 0.3 * (sky_rgb + 0.5 * sun * direction[2]) * np.array([1.03, 1.0, 0.95])
     sun_rgb = sun * np.array([1 + warm, 1.0, 1 - 1.6 * warm]) if sun else np.zeros(3)
-    return Light(direction, sun_rgb, sky_rgb, ground_rgb), 0.85 * sky_rgb + 0.15 * sun
+    haze = 0.85 * sky_rgb + 0.15 * sun
+    zenith = sky_rgb * (np.array([0.45, 0.72, 1.25]) if sun > 0.6 else np.full(3, rng.uniform(0.75, 1.1)))
+    return Light(direction, sun_rgb, sky_rgb, ground_rgb), np.concatenate([haze, zenith])
 
 
 def draw_scene(rng: np.random.Generator) -> Scene:

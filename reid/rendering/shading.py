@@ -203,7 +203,6 @@ def shade(
     """
     rows, columns = depth.shape[0] // samples, depth.shape[1] // samples
     middle = samples // 2
-    share = np.float32(1.0 / (samples * samples))
     colour = np.empty(3, np.float32)
     has_sun = light[3] + light[4] + light[5] > 0
     for y in range(rows):
@@ -214,11 +213,25 @@ def shade(
             r = np.float32(0)
             g = np.float32(0)
             b = np.float32(0)
+            # Inside of one material neighbours look alike: there one sample of the diagonal, or two of a pattern, do.
+            first = triangle[y * samples, x * samples]
+            uniform = first >= 0
+            if uniform:
+                for sy in range(samples):
+                    for sx in range(samples):
+                        m = triangle[y * samples + sy, x * samples + sx]
+                        if m < 0 or depth[y * samples + sy, x * samples + sx] >= behind:
+                            uniform = False
+                        elif material[m] != material[first]:
+                            uniform = False
+            plain = uniform and table[material[first], 0] == 0 and table[material[first], 20] < 0
             for sy in range(samples):
                 for sx in range(samples):
                     qy, qx = y * samples + sy, x * samples + sx
                     m = triangle[qy, qx]
                     if m < 0 or depth[qy, qx] >= behind:
+                        continue
+                    if uniform and (sx != sy or (plain and sx != middle)):
                         continue
                     covered += 1
                     i, j, k = faces[m, 0], faces[m, 1], faces[m, 2]
@@ -276,7 +289,11 @@ def shade(
                     b += gleam * light[5] + sheen * light[8]
             if covered == 0:
                 continue
-            rest = share * (samples * samples - covered)
+            if uniform:
+                share, rest = np.float32(1.0 / covered), np.float32(0)
+            else:
+                share = np.float32(1.0 / (samples * samples))
+                rest = share * (samples * samples - covered)
             rgb[py, px, 0] = r * share + rgb[py, px, 0] * rest
             rgb[py, px, 1] = g * share + rgb[py, px, 1] * rest
             rgb[py, px, 2] = b * share + rgb[py, px, 2] * rest
