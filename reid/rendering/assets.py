@@ -158,8 +158,8 @@ def _garment(path: Path, body: Body) -> _Garment:
         image = cv2.cvtColor(image, cv2.COLOR_BGR2BGRA)
     image = cv2.resize(cv2.cvtColor(image, cv2.COLOR_BGRA2RGBA), (_TEXTURE, _TEXTURE), interpolation=cv2.INTER_AREA)
     return _Garment(
-        path.stem, corners, mix.astype(np.float32), rows[:, 6:9], measures, hidden, faces, coords, upper, image, weights,
-        influences,
+        path.stem, corners, mix.astype(np.float32), rows[:, 6:9], measures, hidden, faces, coords, upper, image,
+        weights, influences,
     )  # fmt: skip
 
 
@@ -182,7 +182,7 @@ def _read_mhclo(path: Path, vertices: int) -> tuple[np.ndarray, tuple[tuple[int,
             continue
         elif mode == "verts":
             if len(words) == 1:
-                rows.append([int(words[0])] * 3 + [1, 0, 0, 0, 0, 0])
+                rows.append([float(words[0])] * 3 + [1.0, 0, 0, 0, 0, 0])
             else:
                 rows.append([float(x) for x in words[:9]])
         elif mode == "delete_verts":

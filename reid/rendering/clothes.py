@@ -58,8 +58,8 @@ def wear_upper(d: Dressing, outfit: Outfit) -> None:
     """The garment on the torso: from a tank top to a dress."""
     a, cut = d.anatomy, outfit.cut
     sleeve = {
-        "tank top": 0.02, "t-shirt": 0.5 + 0.45 * cut[0], "polo shirt": 0.6 + 0.35 * cut[0], "short-sleeved shirt": 0.85,
-        "dress": 0.15 + 0.7 * cut[0], "blouse": 0.5 + 1.4 * cut[0],
+        "tank top": 0.02, "t-shirt": 0.5 + 0.45 * cut[0], "polo shirt": 0.6 + 0.35 * cut[0],
+        "short-sleeved shirt": 0.85,         "dress": 0.15 + 0.7 * cut[0], "blouse": 0.5 + 1.4 * cut[0],
     }.get(outfit.upper, 1.95)  # fmt: skip
     if outfit.upper in ("shirt", "long-sleeved top") and cut[0] > 0.75:
         sleeve = 1.25  # rolled up

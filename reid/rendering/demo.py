@@ -21,7 +21,7 @@ from reid.rendering.assets import find_assets
 from reid.rendering.person import make_person
 from reid.rendering.render import render_people
 from reid.rendering.scenes import draw_scene
-from reid.rendering.sheet import grid, people_sheet
+from reid.rendering.sheet import grid, people_sheet, read_rgb
 from reid.rendering.solids import CLASS
 from reid.rendering.streets import Street, draw_street, render_streets, street_camera
 from reid.rendering.truth import read_truth
@@ -108,7 +108,7 @@ def draw_sheets(docs: Path, assets: Path | None) -> None:
         _save(docs / "rendered-people.jpg", people_sheet(people, range(1, 9), 12))
         _save(docs / "rendered-truth.jpg", people_sheet(people, range(9, 13), 6, truth=True))
         streets = render_streets(Path(scratch) / "streets", 12, seed=SEED, size=FRAME)
-        pictures = [cv2.cvtColor(cv2.imread(str(p)), cv2.COLOR_BGR2RGB) for p in sorted(streets.glob("*.jpg"))]
+        pictures = [read_rgb(p) for p in sorted(streets.glob("*.jpg"))]
         _save(docs / "rendered-streets.jpg", grid([cv2.resize(p, (400, 300)) for p in pictures], 4))
 
 

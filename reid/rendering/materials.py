@@ -6,6 +6,7 @@ import functools
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 # What a surface is patterned with. Colours A, B, C; sizes in metres.
 PLAIN, H_STRIPES, V_STRIPES, PLAID, BLOCK, BLOTCHES, DOTS, DENIM, SIDE_STRIPE, CHECKS, HAIR, TEXTURE, FADE = range(13)
@@ -28,9 +29,9 @@ class Materials:
     def add(
         self,
         pattern: int,
-        a: np.ndarray,
-        b: np.ndarray | None = None,
-        c: np.ndarray | None = None,
+        a: ArrayLike,
+        b: ArrayLike | None = None,
+        c: ArrayLike | None = None,
         *,
         size: tuple[float, float] = (0.1, 0.1),
         phase: float = 0.0,
@@ -48,7 +49,7 @@ class Materials:
         row = np.zeros(COLUMNS, np.float32)
         row[0] = pattern
         for start, colour in ((1, a), (4, a if b is None else b), (7, a if c is None else c)):
-            row[start : start + 3] = np.clip(colour, 0, 1) ** 2
+            row[start : start + 3] = np.clip(np.asarray(colour, float), 0, 1) ** 2
         row[10:17] = *size, phase, threshold, wrinkles, gloss, grain
         row[17:20] = texture or (-1, 1, 1)
         row[20:23] = print_ or (-1, 1, 1)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numba as nb
 import numpy as np
+from numpy.typing import ArrayLike
 
 _INFLUENCES = 4
 
@@ -24,8 +25,8 @@ class Mesh:
         cut: (N,) float32 metres inside the outline; the rasteriser drops what interpolates below 0: crisp hems.
         loose: (N,) float32 metres that folds lift the surface by.
         outward: (N, 3) float32 direction of that lift.
-        weights, influences: (N, 4) float32 and int32 skinning; None where the mesh stands still.
         instance: (F,) int32 number of the object a face is of; 0 where it does not matter.
+        weights, influences: (N, 4) float32 and int32 skinning; None where the mesh stands still.
     """
 
     vertices: np.ndarray
@@ -36,9 +37,9 @@ class Mesh:
     cut: np.ndarray
     loose: np.ndarray
     outward: np.ndarray
+    instance: np.ndarray
     weights: np.ndarray | None = None
     influences: np.ndarray | None = None
-    instance: np.ndarray | None = None
 
     def moved(self, vertices: np.ndarray) -> Mesh:
         return replace(self, vertices=np.ascontiguousarray(vertices, np.float32))
@@ -66,8 +67,8 @@ def part(
     """
     faces = np.asarray(faces)
     n, m = len(vertices), len(faces)
-    material = np.broadcast_to(np.asarray(material, np.int32), (m,))
-    label = np.broadcast_to(np.asarray(label, np.uint8), (m,))
+    rows = np.broadcast_to(np.asarray(material, np.int32), (m,))
+    labels = np.broadcast_to(np.asarray(label, np.uint8), (m,))
     if coords is None:
         coords = np.asarray(vertices)[:, [0, 2]]
     corner = np.asarray(coords)[faces] if coords.ndim == 2 else np.asarray(coords)
@@ -76,7 +77,7 @@ def part(
         influences = np.full((n, _INFLUENCES), bone, np.int32)
     if cut is not None:
         kept = (cut[faces] >= 0).any(1)
-        faces, corner, material, label = faces[kept], corner[kept], material[kept], label[kept]
+        faces, corner, rows, labels = faces[kept], corner[kept], rows[kept], labels[kept]
     used = np.unique(faces)
     number = np.zeros(n, np.int32)
     number[used] = np.arange(len(used), dtype=np.int32)
@@ -90,8 +91,8 @@ def part(
         vertices=take(np.asarray(vertices), 0),
         faces=number[faces],
         coords=np.ascontiguousarray(corner, np.float32),
-        material=material.copy(),
-        label=label.copy(),
+        material=rows.copy(),
+        label=labels.copy(),
         cut=take(cut, 1.0),
         loose=take(loose, 0.0),
         outward=take(outward, 0.0, (3,)),
@@ -243,12 +244,12 @@ def box(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.n
     return vertices, faces.astype(np.int32), np.concatenate(coords)
 
 
-def sheet(corner: np.ndarray, right: np.ndarray, up: np.ndarray, steps: tuple[int, int] = (1, 1)) -> tuple:
+def sheet(corner: ArrayLike, right: ArrayLike, up: ArrayLike, steps: tuple[int, int] = (1, 1)) -> tuple:
     """Vertices, faces and coordinates (metres from `corner`) of a flat rectangle cut into steps[0] x steps[1] cells."""
     s, t = np.meshgrid(np.linspace(0, 1, steps[0] + 1), np.linspace(0, 1, steps[1] + 1))
-    corner, right, up = (np.asarray(v, float) for v in (corner, right, up))
-    points = corner + s[..., None] * right + t[..., None] * up
-    size = np.array([np.linalg.norm(right), np.linalg.norm(up)])
+    side, rise = np.asarray(right, float), np.asarray(up, float)
+    points = np.asarray(corner, float) + s[..., None] * side + t[..., None] * rise
+    size = np.array([np.linalg.norm(side), np.linalg.norm(rise)])
     coords = np.stack([s, t], -1).reshape(-1, 2) * size
     return points.reshape(-1, 3).astype(np.float32), _grid_faces(steps[1] + 1, steps[0] + 1), coords
 

@@ -52,8 +52,8 @@ def _write(picture: np.ndarray, rng: np.random.Generator, ink: tuple[int, ...], 
     used = np.flatnonzero(line[..., 3].any(0))
     line = line[:, : used.max() + 4]
     rows, columns = max(int(picture.shape[0] * height), 8), picture.shape[1] - 4
-    line = cv2.resize(line, (columns, rows), interpolation=cv2.INTER_AREA)
+    small = np.asarray(cv2.resize(line, (columns, rows), interpolation=cv2.INTER_AREA))
     top = (picture.shape[0] - rows) // 2
     region = picture[top : top + rows, 2 : 2 + columns]
-    mask = line[..., 3] > 90
+    mask = small[..., 3] > 90
     region[mask] = (*ink[:3], 255)

@@ -11,7 +11,7 @@ import numpy as np
 from reid.rendering import materials as m
 from reid.rendering import solids
 from reid.rendering.materials import noise
-from reid.rendering.mesh import vertex_normals
+from reid.rendering.mesh import Mesh, vertex_normals
 from reid.rendering.paint import Camera, Canvas, Light, Surface, shadow_of
 from reid.rendering.raster import FAR, rasterise
 from reid.rendering.shading import albedo, lit_share, shade
@@ -32,7 +32,7 @@ class Scene:
         zenith.
     """
 
-    mesh: object
+    mesh: Mesh
     surface: Surface
     objects: tuple[str, ...]
     turn: float
@@ -62,8 +62,8 @@ class Scene:
         rasterise(screen, mesh.faces, mesh.cut, mesh.coords, mesh.material, table, atlas, 0, 0, depth, triangle, bary)
         shade(
             depth, triangle, bary, samples, 0, 0, mesh.vertices, vertex_normals(mesh.vertices, mesh.faces), mesh.faces,
-            mesh.coords, mesh.material, mesh.label, mesh.instance, table, atlas, noise(), eye, light, shadow, frame, 0.0,
-            canvas.rgb, canvas.depth, canvas.labels, canvas.instances,
+            mesh.coords, mesh.material, mesh.label, mesh.instance, table, atlas, noise(), eye, light, shadow, frame,
+            0.0, canvas.rgb, canvas.depth, canvas.labels, canvas.instances,
         )  # fmt: skip
         canvas.ground &= canvas.depth >= FAR
         return canvas

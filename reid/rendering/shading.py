@@ -219,10 +219,9 @@ def shade(
             if uniform:
                 for sy in range(samples):
                     for sx in range(samples):
-                        m = triangle[y * samples + sy, x * samples + sx]
-                        if m < 0 or depth[y * samples + sy, x * samples + sx] >= behind:
-                            uniform = False
-                        elif material[m] != material[first]:
+                        qy, qx = y * samples + sy, x * samples + sx
+                        m = triangle[qy, qx]
+                        if m < 0 or depth[qy, qx] >= behind or material[m] != material[first]:
                             uniform = False
             plain = uniform and table[material[first], 0] == 0 and table[material[first], 20] < 0
             for sy in range(samples):

@@ -22,7 +22,7 @@ PALETTE = np.array(
 
 
 def overlay(picture: np.ndarray, truth: Truth, scale: int = 2) -> np.ndarray:
-    """The picture enlarged, with its parts tinted, its skeleton, and its joints: green where visible, red where hidden."""
+    """The picture enlarged, its parts tinted, over it the skeleton and the joints: green visible, red hidden."""
     tinted = np.where(truth.mask[..., None] > 0, picture * 0.45 + PALETTE[truth.mask] * 0.55, picture * 0.8)
     canvas = cv2.resize(tinted.astype(np.uint8), None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR)
     points = [(round(float(x) * scale), round(float(y) * scale)) for x, y in truth.joints]
@@ -40,13 +40,21 @@ def grid(pictures: Sequence[np.ndarray], columns: int, gap: int = 3) -> np.ndarr
     return np.vstack([np.hstack(padded[i : i + columns]) for i in range(0, len(padded), columns)])
 
 
+def read_rgb(path: Path) -> np.ndarray:
+    """A picture that was rendered: (H, W, 3) uint8."""
+    picture = cv2.imread(str(path))
+    if picture is None:
+        raise PartwiseError(f"{path} cannot be read; render the set again.")
+    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+
+
 def people_sheet(folder: Path, identities: Sequence[int], views: int, truth: bool = False) -> np.ndarray:
     """A row for each identity of a rendered set: (H, W, 3) uint8 RGB."""
     chosen = [t for t in iter_truth(folder) if t.identity in set(identities) and t.view < views]
     chosen.sort(key=lambda t: (list(identities).index(t.identity), t.view))
     if not chosen:
         raise PartwiseError(f"{folder} has none of the identities {list(identities)}.")
-    pictures = [cv2.cvtColor(cv2.imread(str(folder / t.name)), cv2.COLOR_BGR2RGB) for t in chosen]
+    pictures = [read_rgb(folder / t.name) for t in chosen]
     if truth:
         pictures = [overlay(p, t) for p, t in zip(pictures, chosen, strict=True)]
     return grid(pictures, views)

@@ -287,7 +287,8 @@ def add_small(yard: Yard, place: tuple[float, float], turn: float) -> None:
 
 
 _WALLS = (
-    (0.62, 0.60, 0.57), (0.50, 0.34, 0.28), (0.72, 0.68, 0.61), (0.42, 0.43, 0.45), (0.35, 0.29, 0.26), (0.78, 0.77, 0.75),
+    (0.62, 0.60, 0.57), (0.50, 0.34, 0.28), (0.72, 0.68, 0.61), (0.42, 0.43, 0.45), (0.35, 0.29, 0.26),
+    (0.78, 0.77, 0.75),
 )  # fmt: skip
 
 
@@ -305,8 +306,8 @@ def add_building(yard: Yard, place: tuple[float, float], turn: float, long: floa
         threshold=rng.uniform(0.25, 0.46), wrinkles=rng.uniform(0.28, 0.42), grain=0.35,
     )  # fmt: skip
     brick = yard.surface.add(
-        m.BRICKS, np.clip(wall * 0.85, 0, 1), wall * 1.1, size=(0.26 * rng.uniform(0.8, 2.5), 0.085 * rng.uniform(0.8, 3)),
-        threshold=0.012, grain=0.2,
+        m.BRICKS, np.clip(wall * 0.85, 0, 1), wall * 1.1,
+        size=(0.26 * rng.uniform(0.8, 2.5), 0.085 * rng.uniform(0.8, 3)), threshold=0.012, grain=0.2,
     )  # fmt: skip
     smooth = yard.surface.add(m.ROUGH, wall, grain=0.4)
     base = rng.uniform(2.8, 3.8)
@@ -325,8 +326,9 @@ def add_building(yard: Yard, place: tuple[float, float], turn: float, long: floa
         kind = rng.random()
         if kind < 0.55:
             bay = yard.surface.add(
-                m.WINDOWS, paint_colour(rng) * 0.7, np.array([0.07, 0.08, 0.09]) * rng.uniform(0.7, 2.2), paint_colour(rng),
-                size=(min(wide, rng.uniform(0.8, 2.0)), tall), threshold=0.46, wrinkles=0.47, grain=0.2,
+                m.WINDOWS, paint_colour(rng) * 0.7, np.array([0.07, 0.08, 0.09]) * rng.uniform(0.7, 2.2),
+                paint_colour(rng), size=(min(wide, rng.uniform(0.8, 2.0)), tall), threshold=0.46, wrinkles=0.47,
+                grain=0.2,
             )  # fmt: skip
         elif kind < 0.75:
             bay = yard.surface.add(

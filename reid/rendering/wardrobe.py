@@ -2,36 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from reid.rendering.pose import Habit
 
-# name: (colour as the eye sees it, weight on upper clothes, on lower clothes, on bags and shoes). Streets are mostly
+# name: (colour as the eye sees it, weights on upper clothes, on lower clothes, on bags and shoes). Streets are mostly
 # black, grey, blue and white; strong colours are rare.
-PALETTE: dict[str, tuple[tuple[float, float, float], float, float, float]] = {
-    "black": ((0.09, 0.09, 0.10), 16, 26, 40),
-    "dark grey": ((0.21, 0.21, 0.23), 8, 12, 10),
-    "grey": ((0.43, 0.43, 0.45), 9, 8, 8),
-    "light grey": ((0.66, 0.66, 0.67), 6, 3, 3),
-    "white": ((0.88, 0.87, 0.85), 20, 4, 12),
-    "navy blue": ((0.12, 0.14, 0.25), 7, 9, 6),
-    "blue": ((0.20, 0.31, 0.56), 5, 3, 3),
-    "light blue": ((0.58, 0.69, 0.81), 4, 2, 1),
-    "red": ((0.62, 0.13, 0.14), 4, 1, 3),
-    "dark red": ((0.33, 0.10, 0.13), 2, 1, 1),
-    "pink": ((0.82, 0.56, 0.60), 4, 1, 2),
-    "orange": ((0.80, 0.42, 0.18), 1.5, 0.3, 1),
-    "yellow": ((0.84, 0.73, 0.32), 2, 0.4, 1),
-    "green": ((0.17, 0.36, 0.22), 2, 0.6, 1),
-    "light green": ((0.52, 0.68, 0.42), 1, 0.3, 0.5),
-    "olive": ((0.33, 0.33, 0.22), 2, 3, 2),
-    "khaki": ((0.58, 0.52, 0.40), 2, 6, 2),
-    "beige": ((0.76, 0.69, 0.58), 3, 4, 3),
-    "brown": ((0.33, 0.23, 0.17), 2, 3, 9),
-    "purple": ((0.36, 0.22, 0.43), 2, 0.6, 1),
-    "turquoise": ((0.22, 0.50, 0.52), 1.5, 0.3, 0.5),
+PALETTE: dict[str, tuple[tuple[float, float, float], tuple[float, float, float]]] = {
+    "black": ((0.09, 0.09, 0.10), (16, 26, 40)),
+    "dark grey": ((0.21, 0.21, 0.23), (8, 12, 10)),
+    "grey": ((0.43, 0.43, 0.45), (9, 8, 8)),
+    "light grey": ((0.66, 0.66, 0.67), (6, 3, 3)),
+    "white": ((0.88, 0.87, 0.85), (20, 4, 12)),
+    "navy blue": ((0.12, 0.14, 0.25), (7, 9, 6)),
+    "blue": ((0.20, 0.31, 0.56), (5, 3, 3)),
+    "light blue": ((0.58, 0.69, 0.81), (4, 2, 1)),
+    "red": ((0.62, 0.13, 0.14), (4, 1, 3)),
+    "dark red": ((0.33, 0.10, 0.13), (2, 1, 1)),
+    "pink": ((0.82, 0.56, 0.60), (4, 1, 2)),
+    "orange": ((0.80, 0.42, 0.18), (1.5, 0.3, 1)),
+    "yellow": ((0.84, 0.73, 0.32), (2, 0.4, 1)),
+    "green": ((0.17, 0.36, 0.22), (2, 0.6, 1)),
+    "light green": ((0.52, 0.68, 0.42), (1, 0.3, 0.5)),
+    "olive": ((0.33, 0.33, 0.22), (2, 3, 2)),
+    "khaki": ((0.58, 0.52, 0.40), (2, 6, 2)),
+    "beige": ((0.76, 0.69, 0.58), (3, 4, 3)),
+    "brown": ((0.33, 0.23, 0.17), (2, 3, 9)),
+    "purple": ((0.36, 0.22, 0.43), (2, 0.6, 1)),
+    "turquoise": ((0.22, 0.50, 0.52), (1.5, 0.3, 0.5)),
 }
 DENIM = ((0.13, 0.17, 0.27), (0.22, 0.29, 0.42), (0.38, 0.47, 0.58), (0.10, 0.11, 0.15), (0.55, 0.62, 0.70))
 HAIR = {
@@ -43,11 +44,12 @@ HAIR = {
     "red": ((0.38, 0.17, 0.10), 3),
 }
 Colour = tuple[float, float, float]
+_UPPER, _LOWER, _BAG = range(3)
 
 
 @dataclass(frozen=True)
 class Outfit:
-    """All traits of a person's look. The colours of a trait are the first and second, as the eye sees them, and a name."""
+    """All traits of a look. The colours of a trait are the first and second, as the eye sees them, and a name."""
 
     female: bool
     upper: str
@@ -101,13 +103,13 @@ class Outfit:
         return ", ".join(said)
 
 
-def _pick(rng: np.random.Generator, choices: dict[str, float]) -> str:
+def _pick(rng: np.random.Generator, choices: Mapping[str, float]) -> str:
     weights = np.array(list(choices.values()), float)
     return list(choices)[int(rng.choice(len(weights), p=weights / weights.sum()))]
 
 
 def _colour(rng: np.random.Generator, column: int) -> tuple[Colour, str]:
-    name = _pick(rng, {n: entry[column] for n, entry in PALETTE.items()})
+    name = _pick(rng, {n: weights[column] for n, (_, weights) in PALETTE.items()})
     base = np.array(PALETTE[name][0])
     bright = np.exp(rng.normal(0, 0.14))
     mixed = np.clip(base * bright + rng.normal(0, 0.018, 3), 0.05, 0.93)
@@ -178,14 +180,14 @@ def _draw(seed: tuple[int, ...], female: bool, salts: dict[str, int]) -> Outfit:
     upper_pattern = _pick(r, odds)
     print_ = upper_pattern in ("plain", "raglan") and upper in ("t-shirt", "hoodie", "sweater", "long-sleeved top")
     print_ = print_ and r.random() < 0.55
-    upper_colours = _colours(stream("upper_colours"), 1)
+    upper_colours = _colours(stream("upper_colours"), _UPPER)
     r = stream("outer")
     outer = ""
     if warm > 0.55 and r.random() < 0.55:
         outer = _pick(r, {"jacket": 5, "open jacket": 5, "coat": 3, "cardigan": 2 if female else 1, "vest": 1})
     elif r.random() < 0.06:
         outer = _pick(r, {"open jacket": 3, "cardigan": 2})
-    outer_colours = _colours(r, 2)
+    outer_colours = _colours(r, _LOWER)
     r = stream("lower")
     if upper == "dress":
         lower = "leggings" if r.random() < 0.25 else ""
@@ -205,7 +207,7 @@ def _draw(seed: tuple[int, ...], female: bool, salts: dict[str, int]) -> Outfit:
         )
     lower_pattern = _pick(r, {"plain": 80, "side stripe": 8, "blotches": 2, "plaid": 2})
     rc = stream("lower_colours")
-    lower_colours = _colours(rc, 2)
+    lower_colours = _colours(rc, _LOWER)
     if lower == "jeans" or (lower in ("shorts", "skirt") and rc.random() < 0.3):
         shade = DENIM[int(rc.choice(5, p=[0.34, 0.28, 0.18, 0.12, 0.08]))]
         mixed = np.clip(np.array(shade) + rc.normal(0, 0.015, 3), 0.05, 0.9)
@@ -223,7 +225,7 @@ def _draw(seed: tuple[int, ...], female: bool, salts: dict[str, int]) -> Outfit:
             "flats": 2 * female,
         },
     )
-    shoe_colours = _colours(r, 3)
+    shoe_colours = _colours(r, _BAG)
     r = stream("hair")
     hair = _pick(
         r,
@@ -236,13 +238,13 @@ def _draw(seed: tuple[int, ...], female: bool, salts: dict[str, int]) -> Outfit:
     hair_colour = ((float(tint[0]), float(tint[1]), float(tint[2])), hue)
     r = stream("hat")
     hat = _pick(r, {"": 84, "cap": 9, "beanie": 4 if warm > 0.6 else 0.3, "sun hat": 3 if warm < 0.5 else 0})
-    hat_colour = _colour(r, 3)
+    hat_colour = _colour(r, _BAG)
     r = stream("bag")
     bag = _pick(
         r,
         {"": 44, "backpack": 24, "shoulder bag": 13, "handbag": 12 if female else 4, "briefcase": 3, "carrier bag": 4},
     )
-    bag_colours = _colours(r, 3)
+    bag_colours = _colours(r, _BAG)
     r = stream("item")
     item = _pick(r, {"": 84, "phone": 5, "bottle": 4, "folder": 5, "umbrella": 2})
     return Outfit(
