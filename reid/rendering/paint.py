@@ -195,6 +195,7 @@ def paint(
         mesh.label, mesh.instance, table, atlas, noise(), eye, light.packed(), shadow, frame, phase, canvas.rgb,
         canvas.depth, canvas.labels, canvas.instances,
     )  # fmt: skip
+    canvas.ground[top:bottom, left:right] &= canvas.depth[top:bottom, left:right] >= FAR
     return bounds
 
 

@@ -18,8 +18,8 @@ from reid.rendering.truth import JOINTS
 SIZE = (256, 128)
 """Height and width of a crop in pixels."""
 
-# How far in front of a joint the surface that hides it lies, at most, in metres: joints are inside of the body.
-_INSIDE = {"hip": 0.17, "shoulder": 0.13, "knee": 0.10, "ankle": 0.08, "elbow": 0.075, "wrist": 0.06}
+# How far in front of a joint the surface over it lies, at most, in metres: joints are inside of the body and clothes.
+_INSIDE = {"hip": 0.17, "shoulder": 0.15, "knee": 0.13, "ankle": 0.10, "elbow": 0.12, "wrist": 0.09}
 _TOLERANCE = np.array([_INSIDE.get(name.split("_")[-1], 0.045) for name in JOINTS])
 
 
