@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
     options = _parser().parse_args(arguments)
     try:
-        options.run(options)
+        options.command(options)
     except PartwiseError as error:
         print(f"partwise: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
 
     def command(name: str, run: Callable[[Any], None], text: str, *, as_json: bool = True) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=text, description=text)
-        sub.set_defaults(run=run)
+        sub.set_defaults(command=run)
         if as_json:
             sub.add_argument("--json", action="store_true", help="print one JSON document on standard output")
         return sub

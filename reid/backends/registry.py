@@ -27,10 +27,14 @@ FAMILY_MODULES: tuple[str, ...] = (
     "reid.backends.colour",
     "reid.backends.descriptors",
     "reid.backends.lite0",
+    "reid.backends.retrieval",
 )
 
 # Best on real photos first.
-PREFERRED = ("gpn", "resnet", "lite0", "hsv-stripes")
+PREFERRED = ("gpn", "resnet.partwise", "lite0", "hsv-stripes")
+
+# What a bare name means where there are several weights: the ones that ship.
+DEFAULT_TAG = "partwise"
 
 
 @dataclass(frozen=True)
@@ -203,6 +207,14 @@ def _classes() -> dict[str, type[Backend]]:
     return _registered
 
 
+def _class(name: str) -> type[Backend]:
+    classes = _classes()
+    found = classes.get(name) or classes.get(f"{name}.{DEFAULT_TAG}")
+    if found is None:
+        raise UnknownNameError(f"There is no backend {name!r}; there are {', '.join(classes)}.")
+    return found
+
+
 def cards() -> list[Card]:
     """The cards of all backends, in the order of registration."""
     return [cls.card for cls in _classes().values()]
@@ -214,16 +226,12 @@ def card(name: str) -> Card:
     Raises:
         UnknownNameError: no such backend; the text lists all.
     """
-    classes = _classes()
-    if name not in classes:
-        raise UnknownNameError(f"There is no backend {name!r}; there are {', '.join(classes)}.")
-    return classes[name].card
+    return _class(name).card
 
 
 def create(name: str) -> Backend:
     """A new, unloaded backend: for a caller that wants its own settings or several copies."""
-    card(name)
-    return _classes()[name]()
+    return _class(name)()
 
 
 def get(name: str) -> Backend:
@@ -234,6 +242,7 @@ def get(name: str) -> Backend:
         WeightsError: its weights cannot be had.
     """
     with _lock:
+        name = card(name).name
         if name not in _instances:
             backend = create(name)
             backend.load()

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from reid.backends.registry import Backend
+from reid.backends.registry import Backend, Card, register
 from reid.backends.tensors import to_tensor
 from reid.backends.weights import load_weights
 from reid.embedding import Embeddings, l2_normalise
@@ -57,3 +57,25 @@ def describe(neck: np.ndarray, embedding: np.ndarray, stripes: np.ndarray) -> np
     """(N, C), (N, D), (N, S, Ds) -> (N, C + D + S * Ds): three views of a person that weigh the same."""
     flat = l2_normalise(stripes).reshape(len(stripes), -1)
     return np.concatenate([l2_normalise(neck), l2_normalise(embedding), l2_normalise(flat)], axis=1)
+
+
+@register(
+    Card(
+        name="resnet.partwise",
+        family="retrieval network",
+        subject="person",
+        does=("embed",),
+        summary="Residual network with instance-batch norm, trained on people by softmax, triplets and a teacher.",
+        dim=512 + 256 + 4 * 128,
+        weights="resnet.partwise.safetensors",
+        licence="research only (Market-1501, CUHK03)",
+        research_only=True,
+        paper="He et al., CVPR 2016; Pan et al., ECCV 2018",
+        input_size=(128, 64),
+        preprocessing="resized to 128x64 (area when it shrinks, bilinear when it grows); ImageNet mean and deviation",
+    )
+)
+class ResNetPartwise(PersonTrunk):
+    """The project's own trunk."""
+
+    weights_sha256 = "1b2ef323d012ba9554642da5163b3eefd36161bb0311e2586833a21289a8f76d"

@@ -178,3 +178,11 @@ def test_importing_and_listing_load_no_network():
     assert done.returncode == 0, done.stderr
     assert "| `sift` |" in done.stdout
     assert time.perf_counter() - started < 10
+
+
+def test_train_runs_a_recipe_in_the_run_it_is_told(capsys, pictures, tmp_path):
+    options = ("--data", f"market1501={pictures}", "--size", "32x16", "--epochs", "1", "--run", tmp_path / "run")
+    status, out, _ = run(capsys, "train", "trunk", *options)
+    assert status == 0
+    assert out.strip() == str(tmp_path / "run" / "weights.safetensors")
+    assert (tmp_path / "run" / "weights.safetensors").exists()
