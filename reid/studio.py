@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from reid import backends, uploads
@@ -32,6 +33,8 @@ from reid.search.geometry import verify
 log = logging.getLogger(__name__)
 
 SHIPPED = Path(__file__).resolve().parent.parent / "gallery"
+
+KEPT_SIDE = 1600
 
 # Pictures that are taller than this (height by width) at the median are taken for people.
 _UPRIGHT = 1.4
@@ -60,7 +63,7 @@ class Found:
     """What one search gave.
 
     Attributes:
-        query: (H, W, 3) uint8 RGB, as it was asked.
+        query: (H, W, 3) uint8 RGB, brought to `KEPT_SIDE` pixels where it was larger.
         gallery: name of the gallery.
         card: the backend's card.
         hits: best first.
@@ -363,7 +366,7 @@ class Studio:
             words=words.strip() or None,
             rerank=rerank,
         )
-        return Found(query, gallery, loaded.card, found.hits, found.searched, found.ms)
+        return Found(_kept(query), gallery, loaded.card, found.hits, found.searched, found.ms)
 
     def compare(self, found: Found, index: int) -> Comparison:
         """The query beside hit number `index` (from 0), with what the backend can say of the two.
@@ -457,6 +460,12 @@ class Studio:
     def _shows_people(self, name: str | None) -> bool:
         items = self._open(name).items(limit=50) if name else []
         return bool(items) and statistics.median(i.height / i.width for i in items) > _UPRIGHT
+
+
+def _kept(query: np.ndarray) -> np.ndarray:
+    """What is kept of a query: enough to look at and to match keypoints, not 120 MB a visitor."""
+    scale = KEPT_SIDE / max(query.shape[:2])
+    return query if scale >= 1 else cv2.resize(query, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
 
 
 class _Visit(Studio):

@@ -60,7 +60,8 @@ def launch(host: str | None = None, port: int | None = None, *, open_browser: bo
     scratch = on_space and "PARTWISE_DATA" not in os.environ
     studio = Studio(Path(tempfile.mkdtemp(prefix="partwise-")) if scratch else None, limits=limits)
     studio.start()
-    build(studio).launch(
+    # Four at a time, so that one visitor's indexing does not hold up the searches of the others.
+    build(studio).queue(default_concurrency_limit=4).launch(
         server_name=host or ("0.0.0.0" if on_space else "127.0.0.1"),
         server_port=port,
         inbrowser=open_browser,

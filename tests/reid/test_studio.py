@@ -168,6 +168,13 @@ def test_compare_shows_the_pair(studio):
     assert comparison.matches is None  # colour histograms have no keypoints
 
 
+def test_a_huge_query_is_not_kept_whole(studio):
+    query = np.repeat(np.repeat(draw(COLOURS["0001"], 1), 30, 0), 30, 1)
+    found = studio.search(query, "people", BACKEND)
+    assert found.query.shape == (1600, 800, 3)
+    assert found.hits[0].item.identity == "0001"
+
+
 def test_compare_after_the_picture_went(studio, pictures):
     studio.create("door", pictures, backend=BACKEND)
     found = studio.search(pictures[0], "door", BACKEND)
