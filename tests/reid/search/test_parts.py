@@ -16,8 +16,12 @@ def random_embeddings(seed: int, n: int, parts: int = 3) -> Embeddings:
     return Embeddings.of(rng.normal(size=(n, 6)), rng.normal(size=(n, parts, 4)), rng.uniform(size=(n, parts)))
 
 
+# Zero or a weight that single precision still adds up.
+weight = st.floats(0, 4).map(lambda x: round(x, 3))
+
+
 @settings(max_examples=60, deadline=None)
-@given(st.integers(0, 10_000), st.integers(0, 5), st.floats(0, 4), st.lists(st.floats(0, 3), min_size=3, max_size=3))
+@given(st.integers(0, 10_000), st.integers(0, 5), weight, st.lists(weight, min_size=3, max_size=3))
 def test_equals_the_formula_written_out(seed, n, share, weights):
     items = random_embeddings(seed, n)
     query = random_embeddings(seed + 1, 1)[0]
