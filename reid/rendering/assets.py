@@ -85,7 +85,7 @@ def dress_from_assets(d: Dressing, outfit: Outfit, assets: Assets) -> Outfit:
             outfit, upper=garment, upper_pattern="plain", upper_colours=(tint, tint, name), outer="", print_=False
         )
         d.hidden |= suit.hidden & (a.vertices[:, 2] >= a.waist - 0.02)
-        d.outer = (a.vertices + a.body.normals(a.vertices, "tights") * 0.016).astype(np.float32)
+        d.outer = (a.vertices + d.outward * 0.016).astype(np.float32)
     else:
         wear_upper(d, outfit)
         wear_outer(d, outfit)

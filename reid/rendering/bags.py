@@ -55,7 +55,7 @@ def _backpack(d: Dressing, outfit: Outfit, material: int) -> None:
     else:
         off = np.abs(np.abs(a.vertices[:, 0]) - run)
     cover = np.minimum(0.022 + 0.008 * cut[10] - off, a.vertices[:, 2] - low)
-    _strap(d, outfit, material, np.where((a.region == ARM) & (a.reach > 0.1), -1.0, cover))
+    _strap(d, material, np.where((a.region == ARM) & (a.reach > 0.1), -1.0, cover))
 
 
 def _shoulder_bag(d: Dressing, outfit: Outfit, material: int) -> None:
@@ -79,7 +79,7 @@ def _shoulder_bag(d: Dressing, outfit: Outfit, material: int) -> None:
     offset = a.vertices[:, [0, 2]] - start
     off = np.abs(offset[:, 0] * line[1] - offset[:, 1] * line[0])
     cover = np.minimum(0.016 + 0.01 * cut[11] - off, a.vertices[:, 2] - centre[2])
-    _strap(d, outfit, material, np.where((a.region == ARM) & (a.reach > 0.1), -1.0, cover))
+    _strap(d, material, np.where((a.region == ARM) & (a.reach > 0.1), -1.0, cover))
 
 
 def _hand_bag(d: Dressing, outfit: Outfit, material: int) -> None:
@@ -103,11 +103,9 @@ def _hand_bag(d: Dressing, outfit: Outfit, material: int) -> None:
     d.parts.append(part(vertices, faces, material, LABEL["bag"], bone=bone))
 
 
-def _strap(d: Dressing, outfit: Outfit, material: int, cover: np.ndarray) -> None:
+def _strap(d: Dressing, material: int, cover: np.ndarray) -> None:
     """A band over the clothes, where `cover` is positive."""
-    normals = d.anatomy.body.normals(d.anatomy.vertices, "tights")
-    d.add("tights", (d.outer + normals * 0.014).astype(np.float32), material, "bag", cut=cover)
-    del outfit
+    d.add("tights", (d.outer + d.outward * 0.014).astype(np.float32), material, "bag", cut=cover)
 
 
 def hold_item(d: Dressing, outfit: Outfit) -> None:

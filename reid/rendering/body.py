@@ -12,6 +12,7 @@ import functools
 import io
 import os
 import tempfile
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -138,10 +139,11 @@ def cache_folder() -> Path:
 def load_body() -> Body:
     """The body, baked on the first call of this machine (a minute or two, some gigabytes of memory), then read."""
     path = cache_folder() / f"body-{_VERSION}.npz"
-    if not path.is_file():
+    try:
+        data = _read(path)
+    except (OSError, ValueError, zipfile.BadZipFile):  # not there yet, or damaged
         _bake(path)
-    with np.load(path, allow_pickle=False) as file:
-        data = {key: file[key] for key in file.files}
+        data = _read(path)
     return Body(
         template=data["template"],
         shapes=data["shapes"].astype(np.float32),
@@ -162,6 +164,11 @@ def load_body() -> Body:
     )
 
 
+def _read(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path, allow_pickle=False) as file:
+        return {key: file[key] for key in file.files}
+
+
 def _bake(path: Path) -> None:
     try:
         import torch
@@ -169,15 +176,17 @@ def _bake(path: Path) -> None:
         with contextlib.redirect_stdout(io.StringIO()):  # its compiler announces itself
             import anny
             from anny.models.model_data import PHENOTYPE_VARIATIONS
+            from anny.paths import get_anny_cache_path, set_anny_cache_path
     except ImportError as error:
         raise PartwiseError(
             "Rendering people needs the packages anny and numba; install them with `pip install anny==0.6.2 numba`."
         ) from error
-    torch.set_num_threads(1)
-    with tempfile.TemporaryDirectory() as scratch:  # anny would keep about a gigabyte in the user's cache
-        from anny.paths import _ANNY_CACHE_DIR
-
-        kept, _ANNY_CACHE_DIR[0] = _ANNY_CACHE_DIR[0], Path(scratch)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(
+        dir=path.parent
+    ) as scratch:  # anny would keep about a gigabyte in the user's cache
+        kept = get_anny_cache_path()
+        set_anny_cache_path(scratch)
         try:
             with contextlib.redirect_stdout(io.StringIO()):
                 model = anny.Anny(
@@ -187,12 +196,11 @@ def _bake(path: Path) -> None:
                     phenotype_blendshapes="original",
                 )
         finally:
-            _ANNY_CACHE_DIR[0] = kept
-    names = {"race": ("african", "asian", "caucasian")}
+            set_anny_cache_path(kept)
     columns = {v: i for i, v in enumerate(v for values in PHENOTYPE_VARIATIONS.values() for v in values)}
-    order = [columns[v] for key in _ORDER for v in names.get(key, PHENOTYPE_VARIATIONS.get(key, ()))]
+    order = [columns[v] for key in _ORDER for v in PHENOTYPE_VARIATIONS[key]]
     mask = model.stacked_phenotype_blend_shapes_mask.numpy()[:, order].astype(np.float32)
-    infants = [_infant(v, order, columns) for v in ("newborn", "baby")]
+    infants = [order.index(columns[v]) for v in ("newborn", "baby")]
     adult = mask[:, infants].sum(1) == 0  # nobody here is younger than a child
     weights, influences = model.vertex_bone_weights.numpy(), model.vertex_bone_indices.numpy()
     top = np.argsort(-weights, axis=1, kind="stable")[:, :_INFLUENCES]
@@ -227,7 +235,6 @@ def _bake(path: Path) -> None:
         **{f"faces_{g}": faces[name] for g, name in _GROUPS.items()},
         **{f"uv_{g}": uv[name] for g, name in _GROUPS.items()},
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(f".{os.getpid()}.part")
     with open(part, "wb") as file:
         np.savez_compressed(file, **baked)
@@ -237,10 +244,6 @@ def _bake(path: Path) -> None:
 def _mask(data_folder: Path, name: str) -> np.ndarray:
     grey = cv2.imread(str(data_folder / "mpfb2" / "textures" / f"mpfb_{name}.jpg"), cv2.IMREAD_GRAYSCALE)
     return cv2.resize(np.asarray(grey), (256, 256), interpolation=cv2.INTER_AREA)
-
-
-def _infant(variation: str, order: list[int], columns: dict[str, int]) -> int:
-    return order.index(columns[variation])
 
 
 def read_groups(path: Path) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:

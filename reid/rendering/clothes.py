@@ -12,7 +12,7 @@ import numpy as np
 
 from reid.rendering import materials as m
 from reid.rendering.anatomy import ARM, TORSO, Anatomy
-from reid.rendering.mesh import Mesh, part
+from reid.rendering.mesh import Mesh, ellipsoid, part
 from reid.rendering.prints import draw_print
 from reid.rendering.truth import LABEL
 from reid.rendering.wardrobe import Outfit
@@ -29,6 +29,7 @@ class Dressing:
         parts: pieces so far. covered: (N,) metres that clothes reach beyond each vertex; skin well inside is left out.
         hidden: (N,) bool, skin that is left out altogether.
         outer: (N, 3) the outermost surface so far, which straps lie on.
+        outward: (N, 3) the directions that cloth is lifted in.
     """
 
     anatomy: Anatomy
@@ -38,11 +39,13 @@ class Dressing:
     covered: np.ndarray = field(init=False)
     hidden: np.ndarray = field(init=False)
     outer: np.ndarray = field(init=False)
+    outward: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:
         self.covered = np.full(len(self.anatomy.vertices), _NOWHERE)
         self.hidden = np.zeros(len(self.covered), bool)
         self.outer = self.anatomy.vertices.copy()
+        self.outward = self.anatomy.body.normals(self.anatomy.vertices, "tights")
 
     def add(self, group: str, vertices: np.ndarray, material: int | np.ndarray, label: str, **options: object) -> None:
         """Add a copy of one of the body's surfaces that moves with the body."""
@@ -82,7 +85,7 @@ def wear_upper(d: Dressing, outfit: Outfit) -> None:
     surface = _lifted(d, a.draped(drape, 0.05 * cut[4]), thick)
     d.add(
         "tights", surface, np.where(region == ARM, sleeves, torso), "upper clothes", cut=cover,
-        loose=_folds(a, 0.002 + 0.006 * drape), outward=_outward(d),
+        loose=_folds(a, 0.002 + 0.006 * drape), outward=d.outward,
     )  # fmt: skip
     d.covered = np.maximum(d.covered, cover)
     d.outer = np.where((cover > -0.02)[:, None], surface, d.outer)
@@ -117,7 +120,7 @@ def wear_outer(d: Dressing, outfit: Outfit) -> None:
         front = np.abs(a.around) * 0.155
         cover = np.where((a.region == TORSO) & (front < 0.35), np.minimum(cover, front - gap), cover)
     surface = _lifted(d, a.draped(0.55 + 0.4 * cut[3], 0.06), 0.024)
-    d.add("tights", surface, material, "upper clothes", cut=cover, loose=_folds(a, 0.007), outward=_outward(d))
+    d.add("tights", surface, material, "upper clothes", cut=cover, loose=_folds(a, 0.007), outward=d.outward)
     d.covered = np.maximum(d.covered, cover)
     d.outer = np.where((cover > -0.02)[:, None], surface, d.outer)
     _collar(d, material, 0.055, cut[8] < 0.35)
@@ -147,7 +150,7 @@ def wear_lower(d: Dressing, outfit: Outfit) -> None:
     surface = _lifted(d, a.draped(0.3, 0.0, width), 0.004 if outfit.lower == "leggings" else 0.006 + 0.005 * width)
     d.add(
         "tights", surface, material, "lower clothes", cut=cover, loose=_folds(a, 0.002 + 0.008 * width),
-        outward=_outward(d),
+        outward=d.outward,
     )  # fmt: skip
     d.covered = np.maximum(d.covered, cover)
 
@@ -188,17 +191,7 @@ def _top_cut(a: Anatomy, sleeve: float, hem: float, collar: float) -> np.ndarray
 
 
 def _lifted(d: Dressing, vertices: np.ndarray, by: float) -> np.ndarray:
-    return (vertices + _outward(d) * by).astype(np.float32)
-
-
-def _outward(d: Dressing) -> np.ndarray:
-    if "tights" not in _normals_of(d):
-        _normals_of(d)["tights"] = d.anatomy.body.normals(d.anatomy.vertices, "tights")
-    return _normals_of(d)["tights"]
-
-
-def _normals_of(d: Dressing) -> dict[str, np.ndarray]:
-    return d.__dict__.setdefault("_normals", {})
+    return (vertices + d.outward * by).astype(np.float32)
 
 
 def _folds(a: Anatomy, depth: float) -> np.ndarray:
@@ -216,8 +209,6 @@ def _collar(d: Dressing, material: int, height: float, hood: bool) -> None:
     neck_only = np.where(a.head > 0.5, _NOWHERE, cover)
     d.add("body", a.vertices + a.body.normals(a.vertices, "body") * 0.014, material, "upper clothes", cut=neck_only)
     if hood:
-        from reid.rendering.mesh import ellipsoid
-
         centre = np.array([0.0, a.bone("neck01")[1] + 0.075, a.neck - 0.005])
         vertices, faces = ellipsoid(centre, np.array([0.115, 0.06, 0.06]), 2.2, 10)
         d.parts.append(part(vertices, faces, material, LABEL["upper clothes"], bone=a.body.bones["spine01"]))

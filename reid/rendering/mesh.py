@@ -9,7 +9,7 @@ import numba as nb
 import numpy as np
 from numpy.typing import ArrayLike
 
-_INFLUENCES = 4
+_INFLUENCES = 4  # bones that a vertex follows at most
 
 
 @dataclass

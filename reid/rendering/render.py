@@ -23,7 +23,7 @@ from reid.rendering.body import load_body
 from reid.rendering.cameras import FixedCamera, make_camera
 from reid.rendering.people import SIZE, draw_crop, encode
 from reid.rendering.person import Person, make_person
-from reid.rendering.truth import JOINTS, LABELS
+from reid.rendering.truth import JOINTS, LABELS, read_truth
 
 Progress = Callable[[int, int], None]
 
@@ -205,8 +205,6 @@ def _draw_identity(plan: _Plan, number: int) -> None:
 
 
 def _write_manifest(out: Path) -> None:
-    from reid.rendering.truth import read_truth
-
     table = read_truth(out)
     part = out / "manifest.part"
     with open(part, "w", encoding="utf-8", newline="") as file:
