@@ -11,6 +11,10 @@ import numpy as np
 
 from reid.embedding import l2_normalise
 
+# A descriptor counts at so many centres: one that lies between two goes to both in a picture and in its copy. Philbin
+# et al., "Lost in Quantization", CVPR 2008.
+ASSIGNED = 3
+
 
 def vlad(descriptors: np.ndarray, centres: np.ndarray) -> np.ndarray:
     """Sum each centre's residuals, normalise them by centre, then as a whole.
@@ -22,8 +26,11 @@ def vlad(descriptors: np.ndarray, centres: np.ndarray) -> np.ndarray:
     Returns:
         (K * d,) float32 of unit length; all zero for N = 0.
     """
-    nearest = np.argmax(descriptors @ centres.T - 0.5 * (centres**2).sum(1), axis=1)
-    return _pool(descriptors - centres[nearest], nearest, len(centres))
+    nearness = descriptors @ centres.T - 0.5 * (centres**2).sum(1)
+    sums = np.zeros_like(centres)
+    for nearest in _assign(-nearness):
+        sums += _belongs(nearest, len(centres)) @ (descriptors - centres[nearest])
+    return _normalise(sums)
 
 
 def bit_fisher(descriptors: np.ndarray, centres: np.ndarray, ones: np.ndarray, projection: np.ndarray) -> np.ndarray:
@@ -31,15 +38,17 @@ def bit_fisher(descriptors: np.ndarray, centres: np.ndarray, ones: np.ndarray, p
 
     Args:
         descriptors: (N, b / 8) uint8, b bits packed.
-        centres: (K, b / 8) uint8, packed; the nearest in Hamming distance takes a descriptor.
-        ones: (K, b) float32, how often each bit is set among a centre's descriptors.
+        centres: (K, b / 8) uint8, packed.
+        ones: (K, b) float32, how often each bit is set among a centre's descriptors, between 0 and 1.
         projection: (b, d) float32, onto the directions in which bits deviate together.
 
     Returns:
         (K * d,) float32 of unit length; all zero for N = 0.
     """
-    nearest = hamming(descriptors, centres).argmin(1)
-    return _pool(bit_deviations(descriptors, nearest, ones) @ projection, nearest, len(centres))
+    sums = np.zeros((len(centres), projection.shape[1]), np.float32)
+    for nearest in _assign(hamming(descriptors, centres)):
+        sums += _belongs(nearest, len(centres)) @ (bit_deviations(descriptors, nearest, ones) @ projection)
+    return _normalise(sums)
 
 
 def bit_deviations(descriptors: np.ndarray, nearest: np.ndarray, ones: np.ndarray) -> np.ndarray:
@@ -60,10 +69,18 @@ def hamming(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return 0.5 * (signs_a.shape[1] - signs_a @ signs_b.T)
 
 
-def _pool(residuals: np.ndarray, nearest: np.ndarray, count: int) -> np.ndarray:
-    """Sum residuals (N, d) by centre, signed square root, unit length by centre, unit length overall: (count * d,)."""
-    belongs = (nearest == np.arange(count)[:, None]).astype(np.float32)  # (K, N)
-    sums = belongs @ residuals  # (K, d)
+def _assign(distances: np.ndarray) -> np.ndarray:
+    """Each descriptor's nearest centres: (N, K) -> (ASSIGNED, N)."""
+    return np.argsort(distances, axis=1, kind="stable")[:, :ASSIGNED].T
+
+
+def _belongs(nearest: np.ndarray, count: int) -> np.ndarray:
+    """(N,) centres -> (count, N) float32 of 0 and 1, which sums by centre when it multiplies."""
+    return (nearest == np.arange(count)[:, None]).astype(np.float32)
+
+
+def _normalise(sums: np.ndarray) -> np.ndarray:
+    """Signed square root, unit length by centre, unit length overall: (K, d) -> (K * d,)."""
     # The root tempers bursts: a brick wall repeats one descriptor a hundred times.
-    sums = np.sign(sums) * np.sqrt(np.abs(sums))
-    return l2_normalise(l2_normalise(sums).ravel())
+    rooted = np.sign(sums) * np.sqrt(np.abs(sums))
+    return l2_normalise(l2_normalise(rooted).ravel())

@@ -21,7 +21,7 @@ class Codebook:
 
     Attributes:
         backend: name of the local descriptor it was learnt for.
-        projection: (b, DIM) float32, orthonormal columns: principal components. No whitening.
+        projection: (b, DIM) float32, principal components of the descriptors, halfway to whitening.
         centres: (CENTRES, DIM) float32 among projected descriptors; for binary ones (CENTRES, b / 8) uint8.
         ones: (CENTRES, b) float32, how often each bit is set near a centre; (0, 0) for float descriptors.
     """

@@ -97,12 +97,12 @@ class LocalDescriptor(Backend):
         "sift",
         "Gradient histograms at scale-space extrema; the classic for scenes and near copies.",
         "Lowe, Distinctive Image Features from Scale-Invariant Keypoints, IJCV 2004",
-        "1000 keypoints at most; RootSIFT; VLAD",
+        "1000 keypoints at most; RootSIFT; VLAD at three centres each",
     )
 )
 class Sift(LocalDescriptor):
     method = "sift"
-    sha256 = "fa1faa310dfa90406aa4a92658390bd75bb43b54e97c2b8920bd8d2098bae989"
+    sha256 = "083c6b532cf58e2c0e2d6a908c9e3fbea105fa654f917e445cd01674fb1eee65"
 
 
 @register(
@@ -110,12 +110,12 @@ class Sift(LocalDescriptor):
         "surf",
         "Box-filter approximation of Hessian keypoints and Haar responses.",
         "Bay et al., SURF: Speeded Up Robust Features, CVIU 2008",
-        "1024 keypoints at most; signed square root; VLAD",
+        "1024 keypoints at most; signed square root; VLAD at three centres each",
     )
 )
 class Surf(LocalDescriptor):
     method = "surf"
-    sha256 = "28c9f7c613644a43f9ea1084c182126d26722914dd363893c2481f8d657ba627"
+    sha256 = "5a0ca599a027005718b689106e8e27e0e60911c26ac910efb5bae0d5829d7fd7"
 
 
 @register(
@@ -123,12 +123,12 @@ class Surf(LocalDescriptor):
         "orb",
         "Binary tests at oriented corners; the fastest of the local descriptors.",
         "Rublee et al., ORB: An Efficient Alternative to SIFT or SURF, ICCV 2011",
-        "1000 keypoints at most; k-majority centres; Fisher vector of bits",
+        "1000 keypoints at most; k-majority centres; Fisher vector of bits at three centres each",
     )
 )
 class Orb(LocalDescriptor):
     method = "orb"
-    sha256 = "ac24fe28abada48e34bf1f5dc039c3731ac25605c73a6a6a5637493c9d87fe37"
+    sha256 = "a7e7983bf155ecaafa0054f3062fe4c2514788566432134e70f1f929d2a52ec4"
 
 
 @register(
@@ -136,12 +136,12 @@ class Orb(LocalDescriptor):
         "vgg-descriptor",
         "Pooling regions learnt by convex optimisation, at SIFT's keypoints (Visual Geometry Group's descriptor).",
         "Simonyan et al., Learning Local Feature Descriptors Using Convex Optimisation, TPAMI 2014",
-        "300 keypoints at most; signed square root; VLAD",
+        "300 keypoints at most; signed square root; VLAD at three centres each",
     )
 )
 class VggDescriptor(LocalDescriptor):
     method = "vgg"
-    sha256 = "a96b8263c1467bf4237853208f7c84c4bf56a219a191dfa81d2d2001dee29c88"
+    sha256 = "917f76df90943094340ccff6cb8bb768136e91b5461210661cc04f2ded0cf765"
 
 
 def with_codebook(name: str, path: Path) -> LocalDescriptor:

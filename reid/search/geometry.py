@@ -122,7 +122,7 @@ def verify(
 
 
 def order_by_inliers(inliers: Sequence[int]) -> np.ndarray:
-    """The new order of a shortlist that came by similarity: most inliers first, those with too few behind, as they were."""
+    """The new order of a shortlist that came by similarity: most inliers first; those with too few keep theirs."""
     counted = np.array([n if n >= MIN_INLIERS else 0 for n in inliers], np.int64)
     return np.argsort(-counted, kind="stable")
 
