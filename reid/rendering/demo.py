@@ -20,7 +20,7 @@ import numpy as np
 from reid.rendering.assets import find_assets
 from reid.rendering.person import make_person
 from reid.rendering.render import render_people
-from reid.rendering.scenes import draw_scene
+from reid.rendering.scenes import Scene, draw_scene
 from reid.rendering.sheet import grid, people_sheet, read_rgb
 from reid.rendering.solids import CLASS
 from reid.rendering.streets import Street, draw_street, render_streets, street_camera
@@ -30,6 +30,7 @@ SEED = 60
 IDENTITIES, VIEWS = 60, 6
 PLACES, VIEWS_OF_A_PLACE, WITH_PEOPLE = 10, 6, 12
 FRAME = (480, 640)
+_BUSY = 9000  # triangles
 
 _LICENCE = """The pictures in this folder were rendered by this project's own code (`python -m reid.rendering.demo`).
 Nobody in them exists. They are dedicated to the public domain under CC0 1.0:
@@ -63,6 +64,7 @@ def draw_scenes(folder: Path, assets: Path | None) -> None:
     peopled = {(place, int(rng.integers(VIEWS_OF_A_PLACE))) for place in range(PLACES)}
     while len(peopled) < WITH_PEOPLE:
         peopled.add(frames[int(rng.integers(len(frames)))])
+    scenes = _busy_places()
     _empty(folder)
     rows = []
     for place, view in frames:
@@ -71,13 +73,24 @@ def draw_scenes(folder: Path, assets: Path | None) -> None:
         if (place, view) in peopled:
             numbers = 1 + own.permutation(IDENTITIES)[: int(own.integers(3, 6))]
             people = [(int(n), make_person(SEED, int(n), found)) for n in numbers]
-        scene = draw_scene(np.random.default_rng([SEED, 3, place]))
-        street = draw_street(scene, street_camera(own, FRAME), FRAME, None, people, own)
+        street = draw_street(scenes[place], street_camera(own, FRAME), FRAME, None, people, own)
         name = f"{place + 1:04d}_{view + 1:02d}.jpg"
         picture = cv2.cvtColor(street.picture, cv2.COLOR_RGB2BGR)
         cv2.imwrite(str(folder / name), picture, [cv2.IMWRITE_JPEG_QUALITY, 86])
         rows.append([name, f"{place + 1:04d}", f"c{view + 1}", "query" if view == 0 else "gallery", _words(street)])
     _write_manifest(folder, rows)
+
+
+def _busy_places() -> list[Scene]:
+    """Places where enough stands to tell them apart."""
+    found: list[Scene] = []
+    number = 0
+    while len(found) < PLACES:
+        scene = draw_scene(np.random.default_rng([SEED, 3, number]))
+        if len(scene.mesh.faces) > _BUSY:
+            found.append(scene)
+        number += 1
+    return found
 
 
 def _words(street: Street) -> str:
