@@ -1,6 +1,9 @@
 # make run    open the app              make test   run every test
 # make lint   style, types              make bench  print the benchmark tables
-PYTHON ?= $(shell for p in python3.12 python3.11 python3.10 python3.13 python3; do command -v $$p && break; done)
+# The first Python on this machine that runs and fits; being on the path is not enough.
+FITS   := import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.10 python3.13; do \
+            $$p -c '$(FITS)' 2>/dev/null && command -v $$p && break; done)
 VENV   := .venv
 BIN    := $(VENV)/bin
 PORT   ?= 7860
@@ -9,7 +12,7 @@ PORT   ?= 7860
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.run-ready
-	$(BIN)/python app.py --port $(PORT)
+	$(BIN)/python app.py --port $(PORT) --open
 
 test: $(VENV)/.test-ready chromium
 	$(BIN)/python -m pytest $(ARGS)
@@ -23,8 +26,8 @@ bench: $(VENV)/.test-ready
 	$(BIN)/python -m benchmarks
 
 $(BIN)/python:
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || \
-	  { echo "Python 3.10 to 3.13 is needed, $(PYTHON) is another; name one with make PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@[ -n "$(PYTHON)" ] && "$(PYTHON)" -c '$(FITS)' || \
+	  { echo "Python 3.10 to 3.13 is needed and not found; name one with make PYTHON=/path/to/python3.12" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
 # A stamp a list: nothing is installed twice, and a changed list installs what is new.

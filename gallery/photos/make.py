@@ -1,4 +1,4 @@
-"""Draw the sample gallery: a dozen free photographs that come with scikit-image, each seen by six imagined cameras.
+"""Draw the sample gallery: eleven free photographs that come with scikit-image, each seen by six imagined cameras.
 
     python gallery/photos/make.py        (needs scikit-image; the same pictures every time)
 
@@ -25,7 +25,6 @@ PHOTOGRAPHS = {
     "rocket": "rocket, launch, smoke, night",
     "retina": "retina, blood vessels, orange disc",
     "hubble_deep_field": "galaxies, stars, space",
-    "camera": "photographer, tripod, coat, lawn",
     "clock": "wall clock, motion blur",
     "brick": "brick wall",
     "grass": "grass",
