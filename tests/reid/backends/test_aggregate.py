@@ -50,7 +50,10 @@ def test_bits_as_expected_say_nothing_and_deviating_ones_do():
 def test_no_descriptors_give_the_zero_vector():
     assert not vlad(np.zeros((0, 2), np.float32), np.ones((4, 2), np.float32)).any()
     nothing = bit_fisher(
-        np.zeros((0, 1), np.uint8), np.zeros((4, 1), np.uint8), np.full((4, 8), 0.5, np.float32), np.eye(8, 2, dtype="f4")
+        np.zeros((0, 1), np.uint8),
+        np.zeros((4, 1), np.uint8),
+        np.full((4, 8), 0.5, np.float32),
+        np.eye(8, 2, dtype="f4"),
     )
     assert nothing.shape == (8,)
     assert not nothing.any()
