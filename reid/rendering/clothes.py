@@ -131,7 +131,7 @@ def wear_outer(d: Dressing, outfit: Outfit) -> None:
 
 
 def wear_lower(d: Dressing, outfit: Outfit) -> None:
-    """Trousers, shorts, leggings or a skirt."""
+    """Trousers, shorts, leggings or a skirt, left out where an upper garment hangs over them."""
     if not outfit.lower:
         return
     a, cut = d.anatomy, outfit.cut
@@ -147,6 +147,7 @@ def wear_lower(d: Dressing, outfit: Outfit) -> None:
     if outfit.lower == "shorts":
         width = 0.5 + 0.5 * cut[6]
     cover = np.where(a.arm > 0.4, _NOWHERE, np.minimum(a.waist - a.vertices[:, 2], (end - a.drop) * 0.38))
+    cover = np.minimum(cover, 0.03 - d.covered)  # nothing pokes through what hangs over it
     surface = _lifted(d, a.draped(0.3, 0.0, width), 0.004 if outfit.lower == "leggings" else 0.006 + 0.005 * width)
     d.add(
         "tights", surface, material, "lower clothes", cut=cover, loose=_folds(a, 0.002 + 0.008 * width),

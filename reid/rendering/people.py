@@ -13,7 +13,7 @@ from reid.rendering.cameras import FixedCamera
 from reid.rendering.mesh import Mesh
 from reid.rendering.paint import Camera, Canvas, Surface, paint
 from reid.rendering.person import Person
-from reid.rendering.truth import JOINTS
+from reid.rendering.truth import JOINTS, LABEL
 
 SIZE = (256, 128)
 """Height and width of a crop in pixels."""
@@ -21,6 +21,9 @@ SIZE = (256, 128)
 # How far in front of a joint the surface over it lies, at most, in metres: joints are inside of the body and clothes.
 _INSIDE = {"hip": 0.17, "shoulder": 0.15, "knee": 0.13, "ankle": 0.10, "elbow": 0.12, "wrist": 0.09}
 _TOLERANCE = np.array([_INSIDE.get(name.split("_")[-1], 0.045) for name in JOINTS])
+
+_OF_THE_HEAD = np.arange(len(JOINTS)) < 5
+_WORN_OVER = (LABEL["bag"], LABEL["hat"])
 
 
 @dataclass(frozen=True)
@@ -183,8 +186,10 @@ def _visible(canvas: Canvas, seen: np.ndarray) -> np.ndarray:
     inside = (x >= 0) & (x < width) & (y >= 0) & (y < height) & (seen[:, 2] > 0)
     cx, cy = np.clip(x, 0, width - 1), np.clip(y, 0, height - 1)
     surface = canvas.depth[cy, cx]
+    label = canvas.labels[cy, cx]
+    worn_over = np.isin(label, _WORN_OVER) | ((label == LABEL["hair"]) & ~_OF_THE_HEAD)
     # A joint that projects beside the drawn body is hidden by what is drawn there, or it is a pixel off the outline.
-    return inside & (surface > seen[:, 2] - _TOLERANCE) & (canvas.labels[cy, cx] > 0)
+    return inside & (surface > seen[:, 2] - _TOLERANCE) & (label > 0) & ~worn_over
 
 
 def encode(crop: Crop) -> tuple[bytes, bytes]:

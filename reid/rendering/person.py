@@ -127,9 +127,9 @@ def dress(
     tone = _SKIN[int(dark)] * (1 - dark % 1) + _SKIN[int(dark) + 1] * (dark % 1)
     dressed = dress_from_assets(d, outfit, assets) if assets is not None and rng.random() < assets.share else None
     if dressed is None:
-        wear_lower(d, outfit)
         wear_upper(d, outfit)
         wear_outer(d, outfit)
+        wear_lower(d, outfit)
         wear_shoes(d, outfit)
     else:
         outfit = dressed
@@ -172,7 +172,11 @@ def _skin(d: Dressing, tone: np.ndarray) -> None:
         np.where(
             a.arm[faces].mean(1) > 0.5,
             LABEL["arm"],
-            np.where(a.leg[faces].mean(1) > 0.5, LABEL["leg"], LABEL["torso skin"]),
+            np.where(
+                a.foot[faces].mean(1) > 0.5,  # what sandals show of a foot counts as the shoe
+                LABEL["shoe"],
+                np.where(a.leg[faces].mean(1) > 0.5, LABEL["leg"], LABEL["torso skin"]),
+            ),
         ),
     )
     bare = np.where(d.hidden, -1.0, 0.03 - d.covered)
