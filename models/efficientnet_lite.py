@@ -38,9 +38,8 @@ class ConvNorm(nn.Module):
         self.activation = nn.Identity() if linear else nn.ReLU6(inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.uneven:
-            x = F.pad(x, _uneven(x.shape[3], self.conv) + _uneven(x.shape[2], self.conv))
-        return self.activation(self.norm(self.conv(x)))
+        y = _convolve_uneven(x, self.conv) if self.uneven else self.conv(x)
+        return self.activation(self.norm(y))
 
 
 class InvertedResidual(nn.Module):
@@ -97,11 +96,21 @@ class EfficientNetLite0(nn.Module):
         return self
 
 
-def _uneven(length: int, conv: nn.Conv2d) -> tuple[int, int]:
-    """Pixels to pad before and after one axis, so that stride s gives ceil(length / s)."""
+def _convolve_uneven(x: Tensor, conv: nn.Conv2d) -> Tensor:
+    """Convolve as if padded so that stride s gives ceil(length / s), the odd pixel at the end.
+
+    Where that is uneven, one window more is padded on both sides and the first dropped: a padded copy of the picture
+    would take longer than the window.
+    """
     kernel, stride = conv.kernel_size[0], conv.stride[0]
-    total = max((-(-length // stride) - 1) * stride + kernel - length, 0)
-    return total // 2, total - total // 2
+    padding, first, count = [], [], []
+    for length in x.shape[2:]:
+        count.append(-(-length // stride))
+        total = max((count[-1] - 1) * stride + kernel - length, 0)
+        first.append(total % 2)
+        padding.append(total // 2 + stride * first[-1])
+    y = F.conv2d(x, conv.weight, conv.bias, conv.stride, padding, groups=conv.groups)
+    return y[:, :, first[0] : first[0] + count[0], first[1] : first[1] + count[1]]
 
 
 def _rename(key: str) -> str:
