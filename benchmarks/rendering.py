@@ -31,8 +31,8 @@ def main() -> None:
 
 
 def _measure(what: str, render: Callable[[int, Path, Progress], None], few: int, many: int, out: Path) -> None:
-    """Print a row. Start-up is left out: the clock runs from the first unit to the last, and the processor time of a small
-    run is taken off that of a larger one."""
+    """Print a row. Start-up is left out: the clock runs from the first unit to the last, and the processor time of a
+    small run is taken off that of a larger one."""
     spent = []
     for count, folder in ((few, out.with_name(out.name + "-few")), (many, out)):
         marks: list[tuple[float, float]] = []
