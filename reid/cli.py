@@ -211,15 +211,19 @@ def _backends(options: Any) -> None:
 
 def _index(options: Any) -> None:
     from reid import backends
+    from reid.backends.descriptors import for_gallery
     from reid.datasets import read_folder, read_words_csv
     from reid.galleries import Library
     from reid.search.indexing import index
 
     samples = read_folder(options.folder, options.layout, on_skip=_warn_file)
     words = read_words_csv(options.words) if options.words else {}
-    loaded = [backends.get(name) for name in options.backend or [backends.default()]]
+    names = options.backend or [backends.default()]
+    for name in names:
+        backends.get(name)  # a name that is not known or ready leaves no empty gallery behind
     library = Library()
     gallery = library.open(options.gallery) if options.gallery in library else library.create(options.gallery)
+    loaded = [for_gallery(name, gallery.folder) for name in names]
     reports = {}
     for backend in loaded:
         with _bar(f"{backend.card.name}") as progress:
@@ -268,14 +272,15 @@ def _gallery(options: Any) -> None:
 
 
 def _search(options: Any) -> None:
-    from reid import backends
+    from reid.backends.descriptors import for_gallery
     from reid.images import load_image
     from reid.search.query import search
 
     picture = load_image(options.image)
+    gallery = _open_gallery(options.gallery)
     hits = search(
-        _open_gallery(options.gallery),
-        backends.get(options.backend),
+        gallery,
+        for_gallery(options.backend, gallery.folder),
         picture,
         top=options.top,
         cameras=options.camera,
@@ -413,13 +418,14 @@ def _train(options: Any) -> None:
 
 
 def _codebook(options: Any) -> None:
+    from reid.backends.descriptors import codebook_path
     from reid.images import load_image
     from reid.training.codebook import train_codebook
 
     gallery = _open_gallery(options.gallery)
     pictures = (load_image(item.path) for item in gallery.items())
-    path = train_codebook(options.backend, pictures, out=gallery.folder / f"{options.backend}.codebook.npz")
-    print(f"Codebook of {options.backend} for {gallery.name}: {path}", file=sys.stderr)
+    path = train_codebook(options.backend, pictures, codebook_path(options.backend, gallery.folder))
+    print(f"{path}; index the gallery with {options.backend} again to use it.", file=sys.stderr)
 
 
 def _serve(options: Any) -> None:

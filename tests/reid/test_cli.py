@@ -186,3 +186,17 @@ def test_train_runs_a_recipe_in_the_run_it_is_told(capsys, pictures, tmp_path):
     assert status == 0
     assert out.strip() == str(tmp_path / "run" / "weights.safetensors")
     assert (tmp_path / "run" / "weights.safetensors").exists()
+
+
+def test_a_codebook_learnt_on_a_gallery_is_used_there(capsys, pictures):
+    run(capsys, "index", pictures, "--gallery", "g", "--backend", "orb")
+    assert run(capsys, "codebook", "--gallery", "g", "--backend", "orb")[0] == 0
+    query = pictures / "0003_c1s1_000001_00.jpg"
+    status, _, err = run(capsys, "search", query, "--gallery", "g", "--backend", "orb")
+    assert status == 2, "vectors of the old codebook must not answer"
+    assert "orb" in err
+    _, again, _ = run(capsys, "index", pictures, "--gallery", "g", "--backend", "orb", "--json")
+    assert again["backends"]["orb"]["embedded"] == 12
+    status, found, _ = run(capsys, "search", query, "--gallery", "g", "--backend", "orb", "--json")
+    assert status == 0
+    assert found["hits"][0]["name"] == query.name
