@@ -18,41 +18,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from models.gpn.anatomy import JOINTS as COCO_JOINTS
+from models.gpn.anatomy import LABELS
 from reid.errors import DatasetError
 
-LABELS: tuple[str, ...] = (
-    "background",
-    "hair",
-    "face",
-    "torso skin",
-    "upper clothes",
-    "lower clothes",
-    "arm",
-    "leg",
-    "shoe",
-    "bag",
-    "hat",
-)
 LABEL = {name: i for i, name in enumerate(LABELS)}
 
 JOINTS: tuple[str, ...] = (
-    "nose",
-    "left_eye",
-    "right_eye",
-    "left_ear",
-    "right_ear",
-    "left_shoulder",
-    "right_shoulder",
-    "left_elbow",
-    "right_elbow",
-    "left_wrist",
-    "right_wrist",
-    "left_hip",
-    "right_hip",
-    "left_knee",
-    "right_knee",
-    "left_ankle",
-    "right_ankle",
+    *COCO_JOINTS,
     "left_big_toe",
     "right_big_toe",
     "left_small_toe",
@@ -60,6 +33,8 @@ JOINTS: tuple[str, ...] = (
     "left_heel",
     "right_heel",
 )
+"""COCO's joints, then six of the feet."""
+
 BONES: tuple[tuple[int, int], ...] = (
     (0, 5), (0, 6), (5, 6), (5, 7), (7, 9), (6, 8), (8, 10), (5, 11), (6, 12), (11, 12),
     (11, 13), (13, 15), (12, 14), (14, 16), (15, 17), (15, 21), (16, 18), (16, 22),

@@ -6,7 +6,6 @@ photos bring clothes. Every batch holds some of each group, and every loss count
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +32,7 @@ from reid.training.body_losses import (
 )
 from reid.training.loop import autocast
 from reid.training.people import Augmentation, People, augment, identity_batches
+from reid.training.schedule import adamw, warm_cosine
 from reid.training.trunk import follow_teacher
 
 SMOOTH = 0.1
@@ -115,15 +115,10 @@ class GPNRecipe:
         return model
 
     def optimiser(self, model: Any) -> torch.optim.Optimizer:
-        decayed = [p for p in model.parameters() if p.ndim > 1]
-        others = [p for p in model.parameters() if p.ndim <= 1]
-        groups = [{"params": decayed, "weight_decay": self.weight_decay}, {"params": others, "weight_decay": 0.0}]
-        return torch.optim.AdamW(groups, lr=self.rate, betas=(0.9, 0.99))
+        return adamw(model, self.rate, self.weight_decay)
 
     def learning_rate(self, progress: float) -> float:
-        if progress < self.warm_up:
-            return max(0.01, progress / self.warm_up)
-        return 0.5 * (1 + math.cos(math.pi * (progress - self.warm_up) / (1 - self.warm_up))) * 0.99 + 0.01
+        return warm_cosine(progress, self.warm_up)
 
     def steps(self, epoch: int) -> int:
         return self._steps

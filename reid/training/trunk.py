@@ -8,7 +8,6 @@ Distillation", CVPR 2019, in spirit).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from models.gpn.fea_net import FeaNet
 from models.trunk import TrunkConfig
 from reid.training.loop import autocast
 from reid.training.people import Augmentation, People, augment, identity_batches
+from reid.training.schedule import adamw, warm_cosine
 
 
 class TrunkTraining(nn.Module):
@@ -78,15 +78,10 @@ class TrunkRecipe:
         return model
 
     def optimiser(self, model: Any) -> torch.optim.Optimizer:
-        decayed = [p for p in model.parameters() if p.ndim > 1]
-        others = [p for p in model.parameters() if p.ndim <= 1]
-        groups = [{"params": decayed, "weight_decay": self.weight_decay}, {"params": others, "weight_decay": 0.0}]
-        return torch.optim.AdamW(groups, lr=self.rate, betas=(0.9, 0.99))
+        return adamw(model, self.rate, self.weight_decay)
 
     def learning_rate(self, progress: float) -> float:
-        if progress < self.warm_up:
-            return max(0.01, progress / self.warm_up)
-        return 0.5 * (1 + math.cos(math.pi * (progress - self.warm_up) / (1 - self.warm_up))) * 0.99 + 0.01
+        return warm_cosine(progress, self.warm_up)
 
     def steps(self, epoch: int) -> int:
         return len(self.people) // (self.batch_people * self.batch_views)
