@@ -204,7 +204,9 @@ def _classes() -> dict[str, type[Backend]]:
     with _lock:
         for module in FAMILY_MODULES:
             importlib.import_module(module)
-    return _registered
+        # Listing follows the families, whichever module happened to be imported first.
+        place = {module: i for i, module in enumerate(FAMILY_MODULES)}
+        return dict(sorted(_registered.items(), key=lambda entry: place.get(entry[1].__module__, len(place))))
 
 
 def _class(name: str) -> type[Backend]:
@@ -216,7 +218,7 @@ def _class(name: str) -> type[Backend]:
 
 
 def cards() -> list[Card]:
-    """The cards of all backends, in the order of registration."""
+    """The cards of all backends, family by family."""
     return [cls.card for cls in _classes().values()]
 
 
