@@ -120,6 +120,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--epochs", type=_positive, metavar="N")
     sub.add_argument("--size", type=_size, metavar="HxW", help="picture size, e.g. 256x128")
     sub.add_argument("--rate", type=float, metavar="LR", help="peak learning rate")
+    sub.add_argument("--grow", type=float, default=0.0, metavar="SHARE", help="epochs at 3/4 of the size first (trunk)")
     sub.add_argument("--start", type=Path, metavar="FILE", help="weights to start from")
     sub.add_argument("--stop-after", type=float, metavar="HOURS", help="stop at the end of the epoch in progress then")
 
@@ -410,7 +411,7 @@ def _train(options: Any) -> None:
         options.recipe,
         dict(options.data),
         options.run or Path("runs") / options.recipe,
-        Settings(options.epochs, options.size, options.rate, options.start),
+        Settings(options.epochs, options.size, options.rate, options.start, grow=options.grow),
         resume=options.resume,
         stop_after=None if options.stop_after is None else options.stop_after * 3600,
     )

@@ -37,6 +37,7 @@ class Settings:
     rate: float | None = None
     start: Path | None = None
     teach: float = 1.0
+    grow: float = 0.0
 
 
 def train(
@@ -81,6 +82,7 @@ def trunk(data: Mapping[str, Path], settings: Settings) -> Recipe:
         start=settings.start,
         rate=settings.rate or 1e-3,
         teach=settings.teach,
+        grow=settings.grow,
     )
 
 

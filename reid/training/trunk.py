@@ -42,7 +42,9 @@ class TrunkTraining(nn.Module):
 
 
 class TrunkRecipe:
-    """See the module's text. `people` holds pictures at the size this run trains at."""
+    """See the module's text. `people` holds pictures at the size this run trains at; the first share `grow` of the
+    epochs sees them at three quarters of it, which takes little more than half the time (progressive resizing).
+    """
 
     name = "trunk"
 
@@ -59,13 +61,14 @@ class TrunkRecipe:
         batch_people: int = 16,
         batch_views: int = 4,
         teach: float = 1.0,
+        grow: float = 0.0,
         augmentation: Augmentation | None = None,
         validation: Any = None,
         evaluate_every: int = 5,
     ) -> None:
         self.people, self.epochs, self.start, self.config = people, epochs, start, config
         self.rate, self.weight_decay, self.warm_up = rate, weight_decay, warm_up
-        self.batch_people, self.batch_views, self.teach = batch_people, batch_views, teach
+        self.batch_people, self.batch_views, self.teach, self.grow = batch_people, batch_views, teach, grow
         self.augmentation = augmentation or Augmentation()
         self.validation, self.evaluate_every = validation, evaluate_every
         self.miner = BatchHardMiner()
@@ -91,6 +94,10 @@ class TrunkRecipe:
         people = self.people
         for index in identity_batches(people.identities, self.batch_people, self.batch_views, rng, self.steps(epoch)):
             pictures = augment(people.pictures[index], rng, self.augmentation).pictures
+            if epoch < self.grow * self.epochs:
+                height, width = (max(1, round(side * 0.75 / 16)) * 16 for side in pictures.shape[2:])
+                pictures = F.interpolate(pictures, size=(height, width), mode="bilinear", antialias=True)
+                pictures = pictures.contiguous(memory_format=torch.channels_last)
             taught = None if people.taught is None else torch.from_numpy(people.taught[index])
             yield pictures, torch.from_numpy(people.identities[index]), taught
 

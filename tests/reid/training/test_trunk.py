@@ -36,6 +36,14 @@ def test_training_lowers_the_loss_and_ships_fea_net(tmp_path):
     FeaNet(TINY, dim=16).load_state_dict(load_file(weights))
 
 
+def test_a_growing_run_starts_small():
+    people = coloured_people()
+    people.pictures = np.tile(people.pictures, (1, 2, 4, 1))  # 64 x 64
+    recipe = TrunkRecipe(people, epochs=4, config=TINY, batch_people=4, batch_views=4, grow=0.5)
+    sizes = [next(recipe.batches(epoch))[0].shape[2:] for epoch in range(4)]
+    assert sizes == [(48, 48), (48, 48), (64, 64), (64, 64)]
+
+
 def build_with_dim(recipe, dim):
     from reid.training.trunk import TrunkTraining
 
