@@ -22,8 +22,9 @@ from torch import Tensor, nn
 
 from models.gpn.fea_net import FeaNet
 from models.trunk import TrunkConfig
+from reid.training.augmentation import Augmentation, augment
 from reid.training.loop import autocast
-from reid.training.people import Augmentation, People, augment, identity_batches
+from reid.training.people import People, identity_batches
 from reid.training.schedule import adamw, warm_cosine
 
 
@@ -93,11 +94,8 @@ class TrunkRecipe:
         rng = np.random.default_rng([7, epoch])
         people = self.people
         for index in identity_batches(people.identities, self.batch_people, self.batch_views, rng, self.steps(epoch)):
-            pictures = augment(people.pictures[index], rng, self.augmentation).pictures
-            if epoch < self.grow * self.epochs:
-                height, width = (max(1, round(side * 0.75 / 16)) * 16 for side in pictures.shape[2:])
-                pictures = F.interpolate(pictures, size=(height, width), mode="bilinear", antialias=True)
-                pictures = pictures.contiguous(memory_format=torch.channels_last)
+            size = _shrunk(people.pictures.shape[1:3]) if epoch < self.grow * self.epochs else None
+            pictures = augment(people.pictures[index], rng, self.augmentation, size=size).pictures
             taught = None if people.taught is None else torch.from_numpy(people.taught[index])
             yield pictures, torch.from_numpy(people.identities[index]), taught
 
@@ -128,6 +126,12 @@ class TrunkRecipe:
 
     def shipped(self, model: Any) -> dict[str, Tensor]:
         return dict(model.net.state_dict())
+
+
+def _shrunk(size: tuple[int, int]) -> tuple[int, int]:
+    """Three quarters of a size, in the trunk's steps of 16."""
+    height, width = (max(1, round(side * 0.75 / 16)) * 16 for side in size)
+    return height, width
 
 
 def follow_teacher(student: Tensor, teacher: Tensor, temperature: float = 0.07) -> dict[str, Tensor]:

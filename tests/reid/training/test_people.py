@@ -1,14 +1,11 @@
-"""Batches by identity and augmentation."""
+"""Reading people and batches by identity."""
 
 import cv2
 import numpy as np
 import pytest
-import torch
 
 from reid.errors import DatasetError
-from reid.training.people import MEAN, STD, Augmentation, augment, identity_batches, read_people
-
-STILL = Augmentation(shift=0, scale=0, turn=0, colour=0, grey=0, soft=0, erase=0, paste=0)
+from reid.training.people import identity_batches, read_people
 
 
 def test_a_batch_holds_so_many_people_with_so_many_views():
@@ -22,28 +19,6 @@ def test_every_identity_comes_up():
     identities = np.repeat(np.arange(50), 4)
     batches = identity_batches(identities, 10, 4, np.random.default_rng(0), steps=5)
     assert set(identities[np.concatenate(list(batches))]) == set(range(50))
-
-
-def test_without_strength_only_mirroring_is_left():
-    pictures = np.random.default_rng(0).integers(0, 256, (8, 32, 16, 3), np.uint8)
-    out = augment(pictures, np.random.default_rng(3), STILL).pictures
-    assert out.shape == (8, 3, 32, 16)
-    plain = (torch.from_numpy(pictures).permute(0, 3, 1, 2) / 255 - torch.tensor(MEAN)[:, None, None]) / torch.tensor(
-        STD
-    )[:, None, None]
-    same = [torch.allclose(o, p, atol=1e-3) for o, p in zip(out, plain, strict=True)]
-    mirrored = [torch.allclose(o, p.flip(2), atol=1e-3) for o, p in zip(out, plain, strict=True)]
-    assert all(a != b for a, b in zip(same, mirrored, strict=True))
-    assert any(same)
-    assert any(mirrored)
-
-
-def test_augmentation_is_seeded():
-    pictures = np.random.default_rng(0).integers(0, 256, (6, 64, 32, 3), np.uint8)
-    a, b, c = (augment(pictures, np.random.default_rng(seed), Augmentation()).pictures for seed in (5, 5, 6))
-    assert torch.equal(a, b)
-    assert not torch.equal(a, c)
-    assert torch.isfinite(a).all()
 
 
 def test_read_people_numbers_identities_apart_and_finds_the_teachers_rows(tmp_path):
@@ -66,59 +41,3 @@ def test_an_unreadable_picture_is_named(tmp_path):
         read_people([([bad], ["a"])], (32, 16))
     with pytest.raises(DatasetError, match="no pictures"):
         read_people([], (32, 16))
-
-
-def dotted(n=16, h=64, w=32):
-    """Pictures with one bright dot each, where it is as a joint, and as a label map."""
-    rng = np.random.default_rng(0)
-    pictures, masks, joints = np.zeros((n, h, w, 3), np.uint8), np.zeros((n, h, w), np.uint8), np.zeros((n, 2, 3))
-    for i in range(n):
-        y, x = rng.integers(16, h - 16), rng.integers(8, w - 8)
-        pictures[i, y - 2 : y + 3, x - 2 : x + 3] = 255
-        masks[i, y - 2 : y + 3, x - 2 : x + 3] = 3
-        joints[i, 0] = (x + 0.5) / w, (y + 0.5) / h, 2
-    return pictures, torch.from_numpy(masks), torch.from_numpy(joints).float()
-
-
-def test_joints_and_masks_move_with_the_picture():
-    pictures, masks, joints = dotted()
-    moves = Augmentation(shift=0.05, scale=0.1, turn=8, colour=0, grey=0, soft=0, erase=0, paste=0)
-    out = augment(pictures, np.random.default_rng(1), moves)
-    moved = out.move_joints(joints, pairs=((0, 1),))
-    moved_masks = out.move_masks(masks)
-    for i in range(len(pictures)):
-        row = 1 if out.mirrored[i] else 0
-        bright = out.pictures[i].mean(0)
-        ys, xs = torch.where(bright > bright.max() - 0.5)
-        centre = torch.tensor([(xs.float().mean() + 0.5) / 32, (ys.float().mean() + 0.5) / 64])
-        torch.testing.assert_close(moved[i, row, :2], centre, atol=0.03, rtol=0)
-        assert moved[i, row, 2] == 2
-        labelled = bright[moved_masks[i] == 3]
-        assert labelled.mean() > bright.mean() + 1
-    assert out.mirrored.any()
-    assert not out.mirrored.all()
-
-
-def test_what_is_covered_is_hidden_and_becomes_background():
-    pictures, masks, joints = dotted()
-    covering = Augmentation(shift=0, scale=0, turn=0, colour=0, grey=0, soft=0, erase=1, paste=1)
-    out = augment(pictures, np.random.default_rng(2), covering)
-    moved, moved_masks = out.move_joints(joints, pairs=()), out.move_masks(masks)
-    assert (moved_masks[out.covered] == 0).all()
-    for i in range(len(pictures)):
-        x, y = int(moved[i, 0, 0] * 32), int(moved[i, 0, 1] * 64)
-        assert moved[i, 0, 2] == (1 if out.covered[i, y, x] else 2)
-    assert (moved[:, 0, 2] == 1).any()
-    assert (moved[:, 0, 2] == 2).any()
-
-
-def test_another_person_walks_in_by_their_silhouette():
-    pictures = np.zeros((2, 64, 32, 3), np.uint8)
-    pictures[1] = 255
-    silhouettes = np.zeros((2, 64, 32), bool)
-    silhouettes[:, 10:54, 10:22] = True
-    only_paste = Augmentation(shift=0, scale=0, turn=0, colour=0, grey=0, soft=0, erase=0, paste=1)
-    covered = [augment(pictures, np.random.default_rng(s), only_paste, silhouettes).covered for s in range(20)]
-    share = torch.stack(covered).float().mean((2, 3))
-    assert (share > 0.02).float().mean() > 0.8
-    assert share.max() < 0.5

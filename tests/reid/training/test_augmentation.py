@@ -1,0 +1,116 @@
+"""Augmentation, and masks and joints that follow it."""
+
+import numpy as np
+import torch
+
+from reid.training.augmentation import MEAN, STD, Augmentation, augment
+
+STILL = Augmentation(shift=0, scale=0, turn=0, colour=0, grey=0, soft=0, erase=0, paste=0)
+
+
+def test_without_strength_only_mirroring_is_left():
+    pictures = np.random.default_rng(0).integers(0, 256, (8, 32, 16, 3), np.uint8)
+    out = augment(pictures, np.random.default_rng(3), STILL).pictures
+    assert out.shape == (8, 3, 32, 16)
+    plain = (torch.from_numpy(pictures).permute(0, 3, 1, 2) / 255 - torch.tensor(MEAN)[:, None, None]) / torch.tensor(
+        STD
+    )[:, None, None]
+    same = [torch.allclose(o, p, atol=1e-3) for o, p in zip(out, plain, strict=True)]
+    mirrored = [torch.allclose(o, p.flip(2), atol=1e-3) for o, p in zip(out, plain, strict=True)]
+    assert all(a != b for a, b in zip(same, mirrored, strict=True))
+    assert any(same)
+    assert any(mirrored)
+
+
+def test_augmentation_is_seeded():
+    pictures = np.random.default_rng(0).integers(0, 256, (6, 64, 32, 3), np.uint8)
+    a, b, c = (augment(pictures, np.random.default_rng(seed), Augmentation()).pictures for seed in (5, 5, 6))
+    assert torch.equal(a, b)
+    assert not torch.equal(a, c)
+    assert torch.isfinite(a).all()
+
+
+def dotted(n=16, h=64, w=32):
+    """Pictures with one bright dot each, where it is as a joint, and as a label map."""
+    rng = np.random.default_rng(0)
+    pictures, masks, joints = np.zeros((n, h, w, 3), np.uint8), np.zeros((n, h, w), np.uint8), np.zeros((n, 2, 3))
+    for i in range(n):
+        y, x = rng.integers(16, h - 16), rng.integers(8, w - 8)
+        pictures[i, y - 2 : y + 3, x - 2 : x + 3] = 255
+        masks[i, y - 2 : y + 3, x - 2 : x + 3] = 3
+        joints[i, 0] = (x + 0.5) / w, (y + 0.5) / h, 2
+    return pictures, torch.from_numpy(masks), torch.from_numpy(joints).float()
+
+
+def test_joints_and_masks_move_with_the_picture():
+    pictures, masks, joints = dotted()
+    moves = Augmentation(shift=0.05, scale=0.1, turn=8, colour=0, grey=0, soft=0, erase=0, paste=0)
+    out = augment(pictures, np.random.default_rng(1), moves)
+    moved = out.move_joints(joints, pairs=((0, 1),))
+    moved_masks = out.move_masks(masks)
+    for i in range(len(pictures)):
+        row = 1 if out.mirrored[i] else 0
+        bright = out.pictures[i].mean(0)
+        ys, xs = torch.where(bright > bright.max() - 0.5)
+        centre = torch.tensor([(xs.float().mean() + 0.5) / 32, (ys.float().mean() + 0.5) / 64])
+        torch.testing.assert_close(moved[i, row, :2], centre, atol=0.03, rtol=0)
+        assert moved[i, row, 2] == 2
+        labelled = bright[moved_masks[i] == 3]
+        assert labelled.mean() > bright.mean() + 1
+    assert out.mirrored.any()
+    assert not out.mirrored.all()
+
+
+def test_what_is_covered_is_hidden_and_becomes_background():
+    pictures, masks, joints = dotted()
+    covering = Augmentation(shift=0, scale=0, turn=0, colour=0, grey=0, soft=0, erase=1, paste=1)
+    out = augment(pictures, np.random.default_rng(2), covering)
+    moved, moved_masks = out.move_joints(joints, pairs=()), out.move_masks(masks)
+    assert (moved_masks[out.covered] == 0).all()
+    for i in range(len(pictures)):
+        x, y = int(moved[i, 0, 0] * 32), int(moved[i, 0, 1] * 64)
+        assert moved[i, 0, 2] == (1 if out.covered[i, y, x] else 2)
+    assert (moved[:, 0, 2] == 1).any()
+    assert (moved[:, 0, 2] == 2).any()
+
+
+def test_another_person_walks_in_by_their_silhouette():
+    pictures = np.zeros((2, 64, 32, 3), np.uint8)
+    pictures[1] = 255
+    silhouettes = np.zeros((2, 64, 32), bool)
+    silhouettes[:, 10:54, 10:22] = True
+    only_paste = Augmentation(shift=0, scale=0, turn=0, colour=0, grey=0, soft=0, erase=0, paste=1)
+    covered = [augment(pictures, np.random.default_rng(s), only_paste, silhouettes).covered for s in range(20)]
+    share = torch.stack(covered).float().mean((2, 3))
+    assert (share > 0.02).float().mean() > 0.8
+    assert share.max() < 0.5
+
+
+def test_pictures_are_read_where_the_grid_says():
+    pictures = np.random.default_rng(0).integers(0, 256, (4, 8, 4, 3), np.uint8).repeat(8, 1).repeat(8, 2)
+    moves = Augmentation(shift=0.05, scale=0.1, turn=8, colour=0, grey=0, soft=0, erase=0, paste=0)
+    out = augment(pictures, np.random.default_rng(1), moves)
+    grid = torch.nn.functional.affine_grid(out.theta, [4, 3, 64, 32], align_corners=False)
+    plain = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
+    plain = torch.nn.functional.grid_sample(plain, grid, "bilinear", "border", False)
+    found = out.pictures * torch.tensor(STD)[:, None, None] + torch.tensor(MEAN)[:, None, None]
+    assert (found - plain).abs().mean() < 0.01
+
+
+def test_colours_change_within_their_strength():
+    pictures = np.full((64, 16, 16, 3), (120, 80, 40), np.uint8)
+    recoloured = Augmentation(shift=0, scale=0, turn=0, colour=0.2, grey=0, soft=0, erase=0, paste=0)
+    out = augment(pictures, np.random.default_rng(0), recoloured).pictures
+    colours = (out * torch.tensor(STD)[:, None, None] + torch.tensor(MEAN)[:, None, None]).mean((2, 3)) * 255
+    assert (colours.std(0) > 3).all()
+    assert ((colours - torch.tensor([120.0, 80, 40])).abs() < torch.tensor([60.0, 45, 45])).all()
+
+
+def test_a_smaller_batch_can_be_asked_for():
+    pictures, _, joints = dotted()
+    out = augment(pictures, np.random.default_rng(1), STILL, size=(32, 16))
+    assert out.pictures.shape == (16, 3, 32, 16)
+    moved = out.move_joints(joints, pairs=())
+    bright = out.pictures.mean(1).flatten(1).argmax(1)
+    found = torch.stack([bright % 16, bright // 16], 1) + 0.5
+    assert ((moved[:, 0, :2] * torch.tensor([16, 32]) - found).abs() <= 1.5).all()
