@@ -185,24 +185,31 @@ class Catalogue:
         *,
         identity: str | None = None,
         camera: str | None = None,
+        sha256: str | None = None,
         limit: int | None = None,
         offset: int = 0,
     ) -> list[Item]:
-        """Items in the order they came, or in the order of `ids` (those that are gone are left out)."""
+        """Items in the order they came, or in the order of `ids` (those that are gone are left out).
+
+        Args:
+            ids: only these.
+            identity, camera, sha256: only items that have it.
+            limit, offset: so many at most, after leaving out the first ones.
+        """
         with self._database.reading() as db:
             if ids is not None:
                 wanted = [int(i) for i in ids]
                 rows = db.execute(f"{_ITEM} WHERE i.id IN (SELECT value FROM json_each(?))", (json.dumps(wanted),))
                 found = {row[0]: self._item(row) for row in rows}
+                wants = {"identity": identity, "camera": camera, "sha256": sha256}
+                asked = {key: value for key, value in wants.items() if value is not None}
                 chosen = [found[i] for i in wanted if i in found]
-                chosen = [
-                    i for i in chosen if identity in (None, i.identity) and (camera is None or i.camera == camera)
-                ]
+                chosen = [i for i in chosen if all(getattr(i, key) == value for key, value in asked.items())]
                 return chosen[offset : None if limit is None else offset + limit]
             rows = db.execute(
                 f"""{_ITEM} WHERE (?1 IS NULL OR i.identity = ?1) AND (?2 IS NULL OR i.camera = ?2)
-                ORDER BY i.id LIMIT ?3 OFFSET ?4""",
-                (identity, camera, -1 if limit is None else limit, offset),
+                AND (?3 IS NULL OR i.sha256 = ?3) ORDER BY i.id LIMIT ?4 OFFSET ?5""",
+                (identity, camera, sha256, -1 if limit is None else limit, offset),
             )
             return [self._item(row) for row in rows]
 

@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from reid.backends import Backend
-from reid.errors import ImageError
-from reid.galleries import Gallery, files
+from reid.errors import GalleryError, ImageError
+from reid.galleries import Gallery, Item, files
 from reid.galleries.catalogue import Known, NewItem
 from reid.galleries.gallery import Labelled, new_item
 from reid.images import load_image
 from reid.pipeline import decode_batches
+from reid.search.keywords import embed_with_words, put_embedded
 
 
 @dataclass
@@ -76,7 +77,8 @@ def index(
     """Bring pictures and their vectors into a gallery.
 
     Pictures that are there unchanged are passed over, so that a run that was broken off goes on where it stopped, and a
-    second run adds nothing. Pictures that are no longer among the samples stay.
+    second run adds nothing. Pictures that are no longer among the samples stay. A backend that parses people brings
+    keywords too (`reid.search.keywords`).
 
     Args:
         gallery: where to.
@@ -119,16 +121,67 @@ def index(
     work, report.unchanged = _unfinished(gallery, samples, recipe, copy)
     tell(report.unchanged)
     for batch in decode_batches(work, batch_size, threads, on_error=fail, load=load):
-        embeddings = backend.embed(batch.pictures)
+        embeddings, seen = embed_with_words(backend, batch.pictures)
         with gallery.transaction():
             put = gallery.put_items([_kept(gallery, work) for work in batch.samples])
-            gallery.put_vectors(recipe, [one.id for one in put], embeddings, backend=backend.card.name)
+            put_embedded(gallery, backend, [one.id for one in put], embeddings, seen)
         report.added += sum(one.added for one in put)
         report.changed += sum(one.changed for one in put)
         report.embedded += len(batch)
         tell(len(batch))
     _drop_outdated(gallery, backend, recipe)
     return report
+
+
+def embed_missing(
+    gallery: Gallery,
+    backend: Backend,
+    *,
+    batch_size: int = 32,
+    progress: Callable[[int, int], None] | None = None,
+    on_error: Callable[[Item, str], None] | None = None,
+) -> int:
+    """Embed what a gallery holds and the backend has not embedded yet.
+
+    Args:
+        gallery: whose pictures.
+        backend: loaded; its `recipe_hash` keys the vectors.
+        batch_size: pictures embedded and committed at a time.
+        progress: called with (done, total).
+        on_error: called with each item whose picture cannot be read, and why; it stays without a vector.
+
+    Returns:
+        How many pictures were embedded.
+
+    Raises:
+        GalleryError: the gallery cannot be written; batches committed before are kept.
+    """
+    recipe = backend.recipe_hash()
+    missing = gallery.items(gallery.missing(recipe))
+    if not missing:
+        return 0
+    embedded = failed = 0
+
+    def load(item: Item) -> np.ndarray:
+        try:
+            return gallery.picture(item)
+        except GalleryError as error:  # the file is gone: no reason to leave the others without vectors
+            raise ImageError(str(error)) from error
+
+    def fail(item: Item, error: ImageError) -> None:
+        nonlocal failed
+        failed += 1
+        if on_error is not None:
+            on_error(item, str(error))
+
+    for batch in decode_batches(missing, batch_size, on_error=fail, load=load):
+        ids = [item.id for item in batch.samples]
+        gallery.put_vectors(recipe, ids, backend.embed(batch.pictures), backend=backend.card.name)
+        embedded += len(batch)
+        if progress is not None:
+            progress(embedded + failed, len(missing))
+    _drop_outdated(gallery, backend, recipe)
+    return embedded
 
 
 def _drop_outdated(gallery: Gallery, backend: Backend, recipe: str) -> None:

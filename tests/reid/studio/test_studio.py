@@ -13,6 +13,7 @@ import pytest
 
 from reid import backends
 from reid.backends import Card
+from reid.backends.descriptors import codebook_path
 from reid.errors import GalleryError, ImageError, PartwiseError, UnknownNameError, WeightsError
 from reid.images import save_image
 from reid.studio import Limits, Studio
@@ -341,11 +342,36 @@ def test_a_backend_that_cannot_be_loaded_is_passed_over(studio, monkeypatch):
         return real(name)
 
     real = backends.get
-    monkeypatch.setattr(backends, "get", get)
-    monkeypatch.setattr("reid.studio.PREFERRED", ("lite0", BACKEND))
+    monkeypatch.setattr("reid.backends.descriptors.get", get)
+    monkeypatch.setattr("reid.studio.studio.PREFERRED", ("lite0", BACKEND))
     assert studio.preferred("people") == "lite0"
     with pytest.raises(PartwiseError, match=r"lite0 is not ready: lite0\.safetensors is missing"):
         studio.search(draw((1, 2, 3), 1), "people", "lite0")
     assert studio.preferred("people") == BACKEND
     studio.start().join(60)
     assert studio.galleries()[0].backends == (BACKEND,)
+
+
+def test_a_gallerys_own_codebook_is_used(studio, tmp_path):
+    from reid.galleries import Library
+    from reid.training.codebook import train_codebook
+
+    rng = np.random.default_rng(0)
+    files = [tmp_path / f"{n}.png" for n in range(6)]
+    noisy = [np.kron(rng.integers(0, 255, (32, 32)), np.ones((8, 8)))[..., None].repeat(3, 2) for _ in files]
+    for file, picture in zip(files, noisy, strict=True):
+        save_image(file, picture.astype(np.uint8))
+    studio.create("own", files, backend="orb")
+    gallery = Library(tmp_path / "data").open("own")
+    (shipped_recipe,) = gallery.recipes()
+    train_codebook("orb", (p.astype(np.uint8) for p in noisy), codebook_path("orb", gallery.folder))
+
+    assert studio.search(files[1], "own", "orb").hits[0].item.name == "1.png"
+    (own_recipe,) = gallery.recipes()  # the vectors of the shipped one served nobody any more
+    assert own_recipe != shipped_recipe
+
+    codebook_path("orb", gallery.folder).write_bytes(b"torn")
+    with pytest.raises(PartwiseError, match=r"orb is not ready: .*no codebook"):
+        studio.search(files[1], "own", "orb")
+    assert studio.preferred("own") == "orb"  # it is the gallery's fault, not the backend's
+    assert studio.search(files[1], "people", "orb").searched == 6

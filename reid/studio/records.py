@@ -1,0 +1,85 @@
+"""What the studio is told and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from reid.backends import Card
+from reid.backends.keypoints import Matches
+from reid.search import Hit
+
+Progress = Callable[[float, str], None]
+"""Called with the share done, 0..1, and what is being done."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one visitor may ask for.
+
+    Attributes:
+        top: most hits a search returns.
+        upload_files: most pictures one upload may bring.
+        private: True where strangers share the machine: every visitor then gets galleries of their own, which live as
+            long as the visit.
+    """
+
+    top: int = 60
+    upload_files: int = 5_000
+    private: bool = False
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one search gave.
+
+    Attributes:
+        query: (H, W, 3) uint8 RGB, made smaller where it was large.
+        gallery: name of the gallery.
+        card: the backend's card.
+        hits: best first.
+        searched: how many pictures passed the filters and were compared.
+        ms: time the search took, embedding the query included.
+    """
+
+    query: np.ndarray
+    gallery: str
+    card: Card
+    hits: list[Hit]
+    searched: int
+    ms: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A query beside one of its hits.
+
+    Attributes:
+        query, picture: (H, W, 3) uint8 RGB.
+        hit: the picture's place in the ranking.
+        card: the backend's card.
+        matches: keypoint matches that agree on one geometry; None where the backend has no keypoints.
+    """
+
+    query: np.ndarray
+    picture: np.ndarray
+    hit: Hit
+    card: Card
+    matches: Matches | None = None
+
+
+@dataclass
+class Added:
+    """What became of an upload.
+
+    Attributes:
+        gallery: its name.
+        added: how many pictures are new in it.
+        skipped: a sentence for each file that was left out.
+    """
+
+    gallery: str
+    added: int = 0
+    skipped: list[str] = field(default_factory=list)
