@@ -53,3 +53,33 @@ def part_similarity(
     total = share + visible.sum(1)
     weighed = share * (items.global_ @ query.global_) + (visible * part_cosines(query, items)).sum(1)
     return np.divide(weighed, total, out=np.zeros_like(total), where=total > 0).astype(np.float32)
+
+
+def chosen_part_similarity(query: Embedding, items: Embeddings, weights: np.ndarray) -> np.ndarray:
+    """Cosines of the parts alone, averaged by weight: for a search by some parts and not by others.
+
+        sum_p w_p (v cos(q_p, i_p) + (1 - v) mean_p) / sum_p w_p    with v = min(v_qp, v_ip)
+
+    The whole is left out, as it holds every part. What cannot be seen counts as a stranger's, by the mean cosine of
+    that part among the items, so that a hidden part neither wins a search for it nor loses by being unlike.
+
+    Args:
+        query: with P parts.
+        items: N embeddings of the same backend.
+        weights: (P,) w_p from 0 up, not all of them 0.
+
+    Returns:
+        (N,) float32 in -1..1.
+    """
+    weights = np.asarray(weights, np.float32)
+    if weights.shape != (len(query.parts),):
+        raise ValueError(f"{len(query.parts)} parts need as many weights, not {weights.shape}")
+    if weights.min(initial=0) < 0 or not weights.any():
+        raise ValueError("weights of parts must not be negative, nor all of them 0")
+    if len(items) == 0:
+        return np.zeros(0, np.float32)
+    visible, cosines = shared_visibility(query, items), part_cosines(query, items)
+    seen = visible.sum(0)
+    mean = np.divide((visible * cosines).sum(0), seen, out=np.zeros_like(seen), where=seen > 0)
+    expected = visible * cosines + (1 - visible) * mean
+    return (expected @ (weights / weights.sum())).astype(np.float32)

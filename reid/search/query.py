@@ -15,7 +15,7 @@ from reid.backends import Backend
 from reid.embedding import Embedding
 from reid.errors import GalleryError, PartwiseError, UnknownNameError
 from reid.galleries import Gallery, Item
-from reid.search.parts import part_cosines, part_similarity, shared_visibility
+from reid.search.parts import chosen_part_similarity, part_cosines, part_similarity, shared_visibility
 
 RERANKS = ("none", "parts", "geometry")
 
@@ -47,8 +47,8 @@ class Hit:
         rank: from 1.
         item: the picture.
         similarity: what the ranking is by, -1..1: the cosine of the global vectors; with `rerank="parts"` averaged with
-            the part cosines by visibility, with part weights the part cosines alone by weight and visibility
-            (`reid.search.parts`). With `rerank="geometry"` it is the cosine, though the order is by inliers.
+            the part cosines by visibility, with part weights the part cosines alone by weight, hidden parts counting as
+            strangers' (`reid.search.parts`). With `rerank="geometry"` it is the cosine, though the order is by inliers.
         margin: how clearly this hit's identity stands before the next one: the similarity of that identity's
             best-placed picture minus that of the best-placed picture of the identity that follows it in the ranking.
             Only pictures that passed the filters count, and with re-ranking only the shortlist. It is negative where
@@ -219,8 +219,7 @@ def _by_parts(
 ) -> _Ranking:
     ids, embeddings = gallery.part_vectors(backend.recipe_hash())
     _check_indexed(gallery, backend, len(ids))
-    # The whole holds every part, so that a part of weight 0 would stay in the match by it.
-    similarities = part_similarity(query, embeddings, weights, global_weight=0)
+    similarities = chosen_part_similarity(query, embeddings, weights)
     if among is not None:
         chosen = np.isin(ids, among, assume_unique=True)
         ids, similarities = ids[chosen], similarities[chosen]

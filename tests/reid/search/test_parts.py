@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reid.embedding import Embedding, Embeddings
-from reid.search.parts import part_cosines, part_similarity, shared_visibility
+from reid.search.parts import chosen_part_similarity, part_cosines, part_similarity, shared_visibility
 
 
 def random_embeddings(seed: int, n: int, parts: int = 3) -> Embeddings:
@@ -76,3 +76,42 @@ def test_bad_weights_are_refused():
         part_similarity(items[0], items, np.ones(2))
     with pytest.raises(ValueError, match="negative"):
         part_similarity(items[0], items, np.array([1, -1, 1]))
+
+
+def test_a_hidden_part_does_not_win_a_search_for_it():
+    """One item hides the part by which it would be nearest: it ranks as a stranger, behind a like one that shows it."""
+    query = Embedding.of(np.ones(2), np.float32([[1, 0]]))
+    cosines = np.array([0.99, 0.8, 0.1, -0.3])
+    parts = np.stack([cosines, np.sqrt(1 - cosines**2)], 1)[:, None]
+    items = Embeddings.of(np.ones((4, 2)), parts, np.array([[0.0], [1.0], [1.0], [1.0]]))
+    found = chosen_part_similarity(query, items, np.ones(1))
+    assert found.argmax() == 1
+    assert found[0] == pytest.approx(cosines[1:].mean(), abs=1e-5)
+    assert found[1:] == pytest.approx(cosines[1:], abs=1e-5)
+
+
+def test_a_part_of_weight_zero_leaves_the_match():
+    rng = np.random.default_rng(0)
+    query = Embedding.of(rng.normal(size=3), rng.normal(size=(2, 4)), rng.random(2))
+    parts, visibility = rng.normal(size=(6, 2, 4)), rng.random((6, 2))
+    changed = parts.copy()
+    changed[:, 1] = rng.normal(size=(6, 4))
+    weights = np.array([0.7, 0.0])
+    one, other = (
+        chosen_part_similarity(query, Embeddings.of(np.ones((6, 3)), each, visibility), weights)
+        for each in (parts, changed)
+    )
+    np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("weights", [np.ones(3), -np.ones(2), np.zeros(2)])
+def test_weights_that_choose_nothing_are_refused(weights):
+    with pytest.raises(ValueError, match="weights"):
+        chosen_part_similarity(
+            Embedding.of(np.ones(2), np.ones((2, 2))), Embeddings.of(np.ones((1, 2)), np.ones((1, 2, 2))), weights
+        )
+
+
+def test_no_items_have_no_similarity():
+    query = Embedding.of(np.ones(2), np.ones((2, 2)))
+    assert chosen_part_similarity(query, Embeddings.of(np.ones((0, 2)), np.ones((0, 2, 2))), np.ones(2)).shape == (0,)

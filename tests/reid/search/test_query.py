@@ -198,9 +198,10 @@ def test_part_weights_combine_cosines_by_weight_and_visibility(gallery):
     embeddings = random_embeddings(30, 3)
     g.put_vectors(RECIPE, [one.id for one in put], embeddings, backend="toy")
     query = random_embeddings(1, 4)[0]
-    shares = np.array([2, 0.5]) * np.minimum(query.visibility, embeddings.visibility)
+    visible = np.minimum(query.visibility, embeddings.visibility)
     cosines = np.einsum("pd,npd->np", query.parts, embeddings.parts)
-    expected = (shares * cosines).sum(1) / shares.sum(1)
+    strangers = (visible * cosines).sum(0) / visible.sum(0)
+    expected = (visible * cosines + (1 - visible) * strangers) @ [0.8, 0.2]
     hits = search(g, BACKEND, query, top=30, part_weights={"upper": 2, "lower": 0.5})
     assert [hit.item.id for hit in hits.hits] == [put[n].id for n in np.argsort(-expected)]
     assert [hit.similarity for hit in hits.hits] == pytest.approx(np.sort(expected)[::-1].tolist(), abs=1e-5)
