@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
 from models.gpn.anatomy import BONES, JOINTS, LABELS, PARTS
-from reid.backends.registry import Backend, Parse, Skeleton
-from reid.backends.retrieval import describe
+from reid.backends.registry import Backend, Card, Parse, Skeleton, register
 from reid.backends.tensors import to_tensor
 from reid.backends.weights import load_weights
-from reid.embedding import Embeddings
+from reid.embedding import Embedding, Embeddings, l2_normalise
+from reid.errors import WeightsError
 
 SIZE = (256, 128)
 BATCH = 32
 # Label maps are made no finer than this and enlarged by repetition: the network sees 128x64 labels anyway.
 MAX_MAP_SIDE = 1024
+
+VIEWS = {"neck": 512, "embedding": 256, "stripes": 4 * 128, "whole": 128}
+"""What the network says of a whole person, and how many numbers each is: what identities demanded, what a teacher
+taught, what each of four stripes saw, and the global branch after the graph."""
+
+# A picture of fewer pixels than this (height, width) shows no part for certain.
+LEGIBLE = (48, 24)
+# A person who takes less of the picture than this is hardly there.
+LEAST_FIGURE = 0.03
+# Where no part of the body is seen better than this, there is no person to speak of.
+SEEN = 0.25
 
 PALETTE = np.array(
     [
@@ -40,61 +50,44 @@ PALETTE = np.array(
 
 
 class GraphPoseNetwork(Backend):
-    """Base of the two sets of weights; a subclass names its file and hash."""
+    """Base of the sets of weights; a subclass names its hash, and what its global vector is made of.
 
-    weights_file: ClassVar[str]
-    weights_sha256: ClassVar[str]
-    _lock = threading.Lock()
+    The views of the whole weigh the same: each has unit length before they are put side by side. A part's visibility is
+    what the network makes of it, times how far the picture can be believed: tiny ones, ones wider than tall and ones
+    without a figure in their parsing show nothing for certain.
+    """
+
+    weights_sha256: ClassVar[str] = ""
+    views: ClassVar[tuple[str, ...]] = ("neck", "embedding", "stripes")
 
     def load(self) -> None:
         if hasattr(self, "_net"):
             return
-        state = load_weights(self.weights_file, self.weights_sha256)
+        assert self.card.weights is not None
+        state = load_weights(self.card.weights, self.weights_sha256)
         import torch
 
         from models.gpn.network import GPN
 
         net = GPN()
-        net.load_state_dict(state)
+        try:
+            net.load_state_dict(state)
+        except RuntimeError as error:
+            raise WeightsError(f"{self.card.weights} holds another network than this version's GPN.") from error
         self._net = net.eval().to(memory_format=torch.channels_last)
 
     def recipe(self) -> dict[str, Any]:
-        return {**super().recipe(), "weights": self.weights_sha256}
-
-    def _run(self, pictures: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-        import torch
-
-        with torch.inference_mode():
-            out = self._net(to_tensor(pictures, SIZE))
-        return {key: value.float().numpy() for key, value in out.items() if isinstance(value, torch.Tensor)}
+        return {**super().recipe(), "weights": self.weights_sha256, "views": self.views}
 
     def embed(self, pictures: Sequence[np.ndarray]) -> Embeddings:
-        assert self.card.dim is not None
-        n, p = len(pictures), len(PARTS)
-        width = self._net.config.part_dim
-        global_, parts = np.zeros((n, self.card.dim), np.float32), np.zeros((n, p, width), np.float32)
-        visibility = np.zeros((n, p), np.float32)
-        for i in range(0, n, BATCH):
-            out = self._run(pictures[i : i + BATCH])
-            rows = slice(i, i + BATCH)
-            global_[rows] = describe(out["neck"], out["embedding"], out["stripes"])
-            parts[rows] = out["parts"]
-            visibility[rows] = 1 / (1 + np.exp(-out["visible"]))
-        return Embeddings.of(global_, parts, visibility)
+        return self._look(pictures, parse=False)[0]
+
+    def embed_and_parse(self, pictures: Sequence[np.ndarray]) -> tuple[Embeddings, list[Parse]]:
+        """`embed` and `parse` of each picture out of one pass through the network."""
+        return self._look(pictures, parse=True)
 
     def parse(self, picture: np.ndarray) -> Parse:
-        import cv2
-
-        height, width = picture.shape[:2]
-        scale = min(1.0, MAX_MAP_SIDE / max(height, width))
-        size = (max(1, round(height * scale)), max(1, round(width * scale)))
-        logits = self._run([picture])["parse"][0].transpose(1, 2, 0)  # (128, 64, L)
-        labels = cv2.resize(logits, size[::-1], interpolation=cv2.INTER_LINEAR).argmax(2).astype(np.uint8)
-        if size != (height, width):
-            rows = np.arange(height) * size[0] // height
-            columns = np.arange(width) * size[1] // width
-            labels = labels[rows[:, None], columns]
-        return Parse(labels, LABELS, PALETTE)
+        return _label_map(self._run([picture])["parse"][0], picture)
 
     def pose(self, picture: np.ndarray) -> Skeleton:
         height, width = picture.shape[:2]
@@ -102,7 +95,125 @@ class GraphPoseNetwork(Backend):
         return Skeleton(
             names=JOINTS,
             xy=out["xy"][0] * np.array([width, height], np.float32),
-            confidence=1 / (1 + np.exp(-out["confidence"][0])),
+            confidence=_sigmoid(out["confidence"][0]) * _belief(out["parse"], [picture])[0],
             xyz=out["xyz"][0],
             bones=BONES,
         )
+
+    def note(self, picture: np.ndarray, embedding: Embedding) -> str | None:
+        height, width = picture.shape[:2]
+        body = embedding.visibility[[i for i, part in enumerate(PARTS) if part != "bag"]]
+        if body.max() >= SEEN:
+            return None
+        if height < LEGIBLE[0] or width < LEGIBLE[1]:
+            return f"The picture has only {width} x {height} pixels: too few to tell people apart by."
+        if width > height:
+            return "No person is seen for certain: the picture is wider than tall. Crop it to one person."
+        return "No person is seen here, so whatever is found is found by chance."
+
+    def _look(self, pictures: Sequence[np.ndarray], parse: bool) -> tuple[Embeddings, list[Parse]]:
+        assert self.card.dim is not None
+        n, p = len(pictures), len(PARTS)
+        width = self._net.config.part_dim
+        global_, parts = np.zeros((n, self.card.dim), np.float32), np.zeros((n, p, width), np.float32)
+        visibility = np.zeros((n, p), np.float32)
+        parses: list[Parse] = []
+        for i in range(0, n, BATCH):
+            batch = pictures[i : i + BATCH]
+            out = self._run(batch)
+            rows = slice(i, i + BATCH)
+            views = [l2_normalise(out[view]).reshape(len(batch), -1) for view in self.views]
+            global_[rows] = np.concatenate([l2_normalise(view) for view in views], axis=1)
+            parts[rows] = out["parts"]
+            visibility[rows] = _sigmoid(out["visible"]) * _belief(out["parse"], batch)[:, None]
+            if parse:
+                parses += [_label_map(logits, one) for logits, one in zip(out["parse"], batch, strict=True)]
+        return Embeddings.of(global_, parts, visibility), parses
+
+    def _run(self, pictures: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+        import torch
+
+        assert self.card.input_size is not None
+        with torch.inference_mode():
+            out = self._net(to_tensor(pictures, self.card.input_size))
+        return {key: value.float().numpy() for key, value in out.items() if isinstance(value, torch.Tensor)}
+
+
+def _sigmoid(logits: np.ndarray) -> np.ndarray:
+    return (1 / (1 + np.exp(-np.clip(logits, -60, 60)))).astype(np.float32)
+
+
+def _belief(parse: np.ndarray, pictures: Sequence[np.ndarray]) -> np.ndarray:
+    """How far each picture can show a person at all: (N, L, h, w) logits and N pictures -> (N,) float32 in 0..1."""
+    figure = (parse.argmax(1) > 0).mean((1, 2)) / LEAST_FIGURE
+    sizes = np.array([picture.shape[:2] for picture in pictures], np.float32)
+    height, width = sizes.T
+    limits = [figure, height / LEGIBLE[0], width / LEGIBLE[1], height / width, np.ones(len(pictures))]
+    return np.min(limits, axis=0).astype(np.float32)
+
+
+def _label_map(logits: np.ndarray, picture: np.ndarray) -> Parse:
+    """(L, h, w) logits in the pixels of the picture they came from."""
+    import cv2
+
+    height, width = picture.shape[:2]
+    scale = min(1.0, MAX_MAP_SIDE / max(height, width))
+    size = (max(1, round(height * scale)), max(1, round(width * scale)))
+    fine = cv2.resize(logits.transpose(1, 2, 0), size[::-1], interpolation=cv2.INTER_LINEAR)
+    labels = fine.argmax(2).astype(np.uint8)
+    if size != (height, width):
+        rows = np.arange(height) * size[0] // height
+        columns = np.arange(width) * size[1] // width
+        labels = labels[rows[:, None], columns]
+    return Parse(labels, LABELS, PALETTE)
+
+
+def _card(name: str, summary: str, licence: str, research_only: bool, views: tuple[str, ...]) -> Card:
+    return Card(
+        name=name,
+        family="graph pose network",
+        subject="person",
+        does=("embed", "parse", "pose"),
+        summary=summary,
+        dim=sum(VIEWS[view] for view in views),
+        parts=PARTS,
+        weights=f"{name}.safetensors",
+        licence=licence,
+        research_only=research_only,
+        paper="Luo et al., Bag of Tricks, CVPRW 2019; Sun et al., Integral Human Pose Regression, ECCV 2018",
+        input_size=SIZE,
+        preprocessing="resized to 256x128 (area when it shrinks, bilinear when it grows); ImageNet mean and deviation",
+    )
+
+
+class Gpn(GraphPoseNetwork):
+    """Trained on real people, with what teachers said of them."""
+
+    card = _card(
+        "gpn",
+        "Graph pose network: a person as a whole and by parts, out of skeleton, parsing and a two-layer graph.",
+        "research only (Market-1501, CUHK03)",
+        True,
+        GraphPoseNetwork.views,
+    )
+    weights_sha256 = ""
+
+
+class GpnSynthetic(GraphPoseNetwork):
+    """Trained on rendered people alone; without a teacher, there is nothing taught to embed by."""
+
+    views = ("neck", "stripes")
+    card = _card(
+        "gpn-synthetic",
+        "The graph pose network trained on rendered people alone: nobody's picture was used.",
+        "Apache-2.0",
+        False,
+        views,
+    )
+    weights_sha256 = ""
+
+
+# A set of weights is offered once it ships: its hash, above, is all that this takes.
+for _cls in (Gpn, GpnSynthetic):
+    if _cls.weights_sha256:
+        register(_cls.card)(_cls)

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from reid.embedding import Embeddings
+from reid.embedding import Embedding, Embeddings
 from reid.errors import PartwiseError, UnknownNameError
 
 ABILITIES = ("embed", "find", "parse", "pose")
@@ -28,6 +28,7 @@ FAMILY_MODULES: tuple[str, ...] = (
     "reid.backends.descriptors",
     "reid.backends.lite0",
     "reid.backends.retrieval",
+    "reid.backends.gpn",
 )
 
 # Best on real photos first.
@@ -174,6 +175,14 @@ class Backend(ABC):
     def pose(self, picture: np.ndarray) -> Skeleton:
         """Find the joints of the one person in an RGB uint8 picture (H, W, 3)."""
         raise self._cannot("pose")
+
+    def embed_and_parse(self, pictures: Sequence[np.ndarray]) -> tuple[Embeddings, list[Parse]]:
+        """`embed` and `parse` of each picture; a network that gives both in one pass does so."""
+        return self.embed(pictures), [self.parse(picture) for picture in pictures]
+
+    def note(self, picture: np.ndarray, embedding: Embedding) -> str | None:
+        """A sentence the user should know before believing this embedding of the picture, or None: all is well."""
+        return None
 
     def _cannot(self, ability: str) -> PartwiseError:
         able = [name for name, cls in _classes().items() if ability in cls.card.does]
