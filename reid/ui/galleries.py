@@ -99,6 +99,10 @@ def build(studio: Studio, page: gr.Blocks, tab: gr.Tab, chosen: gr.State) -> Non
         if info is None:
             nothing = {chosen: None, picked: None, about: shelf.NOTHING, items: ""}
             return base | nothing | {tools: shut, item_view: shut, pager: shut}
+        asked = f"<p>Delete <b>{markup.esc(info.name)}</b> and its {markup.count(info.items, 'picture')}?</p>"
+        if info.problem:  # all that can be done with it is to throw it away
+            alone = {tools: shut, item_view: shut, pager: shut, deleting: gr.update(visible=True)}
+            return base | alone | {picked: None, about: shelf.damaged(info), items: "", question: asked}
         own = not mine.is_shipped(info.name)
         shown, total = mine.browse(info.name, words=terms, start=start, count=PAGE)
         item = mine.item(info.name, item_id) if item_id is not None else None
@@ -108,7 +112,7 @@ def build(studio: Studio, page: gr.Blocks, tab: gr.Tab, chosen: gr.State) -> Non
             about: shelf.about(info, own),
             tools: gr.update(visible=True),
             **{control: gr.update(visible=own) for control in (more, rename, delete, item_tools)},
-            question: f"<p>Delete <b>{markup.esc(info.name)}</b> and its {markup.count(info.items, 'picture')}?</p>",
+            question: asked,
             item_view: gr.update(visible=item is not None),
             item_about: shelf.item(mine, info.name, item) if item else "",
             item_words: mine.words(info.name, item.id).get("user", "") if item else "",

@@ -35,6 +35,7 @@ backends. 0.8 does not mean &ldquo;80&nbsp;% the same&rdquo;: two strangers in l
 <p><b>Margin</b> is the lead of this picture's identity over the identity that follows it in the ranking. Where it is
 small, the backend could hardly tell the two apart.</p></details>
 """
+_ELSEWHERE = "Leave out the query's own camera"
 _RERANKS = {"none": "As found", "parts": "By visible parts", "geometry": "By matching keypoints"}
 
 
@@ -58,6 +59,7 @@ def build(studio: Studio, page: gr.Blocks, tab: gr.Tab, chosen: gr.State) -> Non
                 top = gr.Slider(1, studio.limits.top, value=12, step=1, label="Results", elem_id="pw-top")
                 words = gr.Textbox("", label="Words", placeholder="such as: red cup", elem_id="pw-words")
                 cameras = gr.Dropdown([], label="Only from cameras", multiselect=True, elem_id="pw-cameras")
+                elsewhere = gr.Checkbox(label=_ELSEWHERE, visible=False, elem_id="pw-elsewhere")
                 rerank = gr.Radio([], label="Order of the best", elem_id="pw-rerank")
             go = gr.Button("Search", variant="primary", elem_id="pw-go")
         with gr.Column(scale=1, min_width=320, elem_id="pw-results"):
@@ -70,7 +72,7 @@ def build(studio: Studio, page: gr.Blocks, tab: gr.Tab, chosen: gr.State) -> Non
             markup.text(_HOW_TO_READ)
 
     offered = [chosen, gallery, backend, card, examples, cameras, rerank]
-    settings = [query, gallery, backend, top, words, cameras, rerank]
+    settings = [query, gallery, backend, top, words, cameras, elsewhere, rerank]
     explained = [detail, head, *panels]
     results = [found, status, grid, *explained]
 
@@ -78,7 +80,7 @@ def build(studio: Studio, page: gr.Blocks, tab: gr.Tab, chosen: gr.State) -> Non
     def offer(gallery_name: str | None, backend_name: str | None, only_free: bool, request: gr.Request) -> tuple:
         """What can be chosen now; a choice that still exists is kept."""
         mine = studio.of(request.session_hash)
-        names = [info.name for info in mine.galleries()]
+        names = [info.name for info in mine.galleries() if not info.problem]
         if gallery_name not in names:
             gallery_name = names[0] if names else None
         cards = {c.name: c for c in mine.embedders(only_free=only_free)}
@@ -100,13 +102,19 @@ def build(studio: Studio, page: gr.Blocks, tab: gr.Tab, chosen: gr.State) -> Non
     def turn_to(gallery_name: str | None, backend_name: str | None, only_free: bool, request: gr.Request) -> tuple:
         """Another gallery, which brings its backend unless it knows the one that is chosen."""
         mine = studio.of(request.session_hash)
-        known = gallery_name in [info.name for info in mine.galleries()]
+        known = gallery_name in [info.name for info in mine.galleries() if not info.problem]
         keep = known and backend_name and mine.is_indexed(str(gallery_name), backend_name)
         return offer(gallery_name, backend_name if keep else None, only_free, request)
 
     @guarded
     def choose(event: gr.EventData, gallery_name: str, request: gr.Request) -> Path:
         return studio.of(request.session_hash).examples(gallery_name)[event.index].path
+
+    @guarded
+    def know(path: Path | None, gallery_name: str | None, request: gr.Request) -> Any:
+        """Offer to leave out the query's own camera where it is known."""
+        camera = studio.of(request.session_hash).camera_of(path, gallery_name) if path else None
+        return gr.update(visible=camera is not None, label=f"{_ELSEWHERE}, {camera}" if camera else _ELSEWHERE)
 
     @guarded
     def run(
@@ -116,6 +124,7 @@ def build(studio: Studio, page: gr.Blocks, tab: gr.Tab, chosen: gr.State) -> Non
         top: float,
         words: str | None,
         cameras: list[str] | None,
+        elsewhere: bool,
         rerank: str | None,
         request: gr.Request,
         progress: gr.Progress = gr.Progress(),  # noqa: B008 (Gradio finds it by this default)
@@ -130,6 +139,7 @@ def build(studio: Studio, page: gr.Blocks, tab: gr.Tab, chosen: gr.State) -> Non
             top=int(top),
             words=words or "",
             cameras=cameras or [],
+            exclude_camera=mine.camera_of(path, gallery_name) if elsewhere else None,
             rerank=rerank or "none",
             progress=lambda share, what: progress(share, desc=what),
         )
@@ -144,10 +154,10 @@ def build(studio: Studio, page: gr.Blocks, tab: gr.Tab, chosen: gr.State) -> Non
     gallery.input(turn_to, [gallery, backend, free], offered, **quiet)
     gr.on([backend.input, free.input], offer, [gallery, backend, free], offered, **quiet)
     examples.select(choose, gallery, query, **quiet)
+    gr.on([query.change, gallery.change], know, [query, gallery], elsewhere, **quiet)
     # Uploaded, pasted, taken, chosen or cleared: of these, `change` alone sees all.
-    gr.on([query.change, go.click, words.submit, top.release], run, settings, results, show_progress_on=status).then(
-        None, js=_SHOW_RESULTS
-    )
+    asked = [query.change, go.click, words.submit, top.release, cameras.input, elsewhere.input, rerank.input]
+    gr.on(asked, run, settings, results, show_progress_on=status).then(None, js=_SHOW_RESULTS)
     grid.select(explain, found, explained, **quiet).then(None, js=_SHOW_DETAIL)
 
 

@@ -41,6 +41,11 @@ def about(info: GalleryInfo, own: bool) -> str:
     ) + "</div>"  # fmt: skip
 
 
+def damaged(info: GalleryInfo) -> str:
+    """What stands in the place of a gallery that cannot be opened."""
+    return f'<div class="pw-head"><h2>{esc(info.name)}</h2></div>{markup.note(str(info.problem))}'
+
+
 def items(
     studio: Studio, gallery: str, shown: Sequence[Item], picked: int | None, start: int, total: int, terms: str
 ) -> str:

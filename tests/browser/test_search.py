@@ -121,6 +121,23 @@ def test_words_narrow_the_search(page):
     assert set(identities(page)) == {"0007"}
 
 
+def test_the_querys_own_camera_can_be_left_out(open_page):
+    page = open_page()
+    page.click("#pw-options button")
+    box = page.locator("#pw-elsewhere")
+    expect(box).to_be_hidden()
+    page.click("#pw-examples button >> nth=1")
+    expect(box).to_contain_text("own camera, c")
+    own = page.locator(f'{CARDS} .pw-chip[title="camera {box.inner_text().split(", ")[-1].strip()}"]')
+    expect(page.locator(CARDS)).to_have_count(12)
+    assert own.count() > 0
+    box.locator("input").check()
+    expect(own).to_have_count(0)
+    expect(page.locator(CARDS)).to_have_count(12)
+    page.set_input_files("#pw-query input[type=file]", QUERY)  # no picture of this gallery
+    expect(box).to_be_hidden()
+
+
 def test_everything_has_a_name_to_a_screen_reader(page):
     page.click("#pw-examples button >> nth=1")
     expect(page.locator(CARDS)).to_have_count(12)
