@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from reid.backends.keypoints import Matches
+from reid.explain.scaling import to_height, to_pixels
 
 HEIGHT = 480
 GAP = 12
@@ -27,29 +28,17 @@ def draw_matches(
     Returns:
         (height, W, 3) uint8 RGB.
     """
-    left, right = _to_height(query, height), _to_height(item, height)
+    left, right = to_height(query, height), to_height(item, height)
     gap = np.full((height, GAP, 3), 255, np.uint8)
     canvas = np.ascontiguousarray(np.hstack([left, gap, right]))
     shown = np.linspace(0, matches.inliers - 1, min(matches.inliers, max_lines)).astype(int)
-    starts = _scaled(matches.query_xy[shown], query, left)
-    ends = _scaled(matches.item_xy[shown], item, right) + np.array([left.shape[1] + GAP, 0])
+    starts = to_pixels(matches.query_xy[shown], query, left)
+    ends = to_pixels(matches.item_xy[shown], item, right) + np.array([left.shape[1] + GAP, 0])
     for start, end, colour in zip(starts, ends, _colours(starts, height), strict=True):
         cv2.line(canvas, start, end, colour, 1, cv2.LINE_AA)
         cv2.circle(canvas, start, 3, colour, 1, cv2.LINE_AA)
         cv2.circle(canvas, end, 3, colour, 1, cv2.LINE_AA)
     return canvas
-
-
-def _to_height(picture: np.ndarray, height: int) -> np.ndarray:
-    width = max(1, round(picture.shape[1] * height / picture.shape[0]))
-    shrinks = picture.shape[0] > height
-    return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-
-
-def _scaled(xy: np.ndarray, picture: np.ndarray, drawn: np.ndarray) -> np.ndarray:
-    """Pixel centres of `picture` (M, 2) as whole pixels of `drawn`."""
-    scale = np.array([drawn.shape[1] / picture.shape[1], drawn.shape[0] / picture.shape[0]])
-    return np.rint((xy + 0.5) * scale - 0.5).astype(int)
 
 
 def _colours(starts: np.ndarray, height: int) -> list[tuple[int, int, int]]:

@@ -175,8 +175,7 @@ def embed_missing(
             on_error(item, str(error))
 
     for batch in decode_batches(missing, batch_size, on_error=fail, load=load):
-        ids = [item.id for item in batch.samples]
-        gallery.put_vectors(recipe, ids, backend.embed(batch.pictures), backend=backend.card.name)
+        put_embedded(gallery, backend, [item.id for item in batch.samples], *embed_with_words(backend, batch.pictures))
         embedded += len(batch)
         if progress is not None:
             progress(embedded + failed, len(missing))
