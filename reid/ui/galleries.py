@@ -23,6 +23,8 @@ _LAYOUTS = [
     ("Names as in Market-1501", "market1501"),
     ("Names as in CUHK03", "cuhk03"),
 ]
+# The picture looked at stands above the others, which on a phone is out of sight.
+_SHOW_ITEM = "() => document.getElementById('pw-item')?.scrollIntoView({behavior: 'smooth', block: 'nearest'})"
 _DOWNLOAD = "() => document.querySelector('#pw-download')?.click()"
 
 
@@ -207,7 +209,7 @@ def build(studio: Studio, page: gr.Blocks, tab: gr.Tab, chosen: gr.State) -> Non
 
     gr.on([page.load, tab.select], refresh, here, [*seen, backend], **quiet)
     listed.select(pick_gallery, None, [*seen, words, report], **quiet)
-    items.select(pick_item, here, seen, **quiet)
+    items.select(pick_item, here, seen, **quiet).then(None, js=_SHOW_ITEM)
     create.click(make, [name, files, layout, backend], [*seen, name, files, words, report], show_progress_on=report)
     more.upload(add, [chosen, more], [*seen, words, report], show_progress_on=report)
     words.submit(turn(0), here, seen, **quiet)

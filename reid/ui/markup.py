@@ -70,11 +70,16 @@ def card(
 
 def grid(cards: Iterable[str], label: str, shapes: Iterable[tuple[int, int]]) -> str:
     """Cards in rows; their frames have the middle shape of `shapes` (width, height), neither too tall nor too wide."""
-    ratios = [width / height for width, height in shapes]
-    aspect = min(max(statistics.median(ratios), 0.5), 1.4) if ratios else 1.0
+    aspect = middle_aspect(shapes)
     width = 148 if aspect > 0.75 else 112  # CSS pixels a card has at least
     style = f'style="--pw-aspect: {aspect:.2f}; --pw-width: {width}px"'
     return f'<div class="pw-grid" role="group" aria-label="{esc(label)}" {style}>{"".join(cards)}</div>'
+
+
+def middle_aspect(shapes: Iterable[tuple[int, int]]) -> float:
+    """The median width by height of `shapes` (width, height), kept between 0.5 and 1.4; 1 where there are none."""
+    ratios = [width / height for width, height in shapes]
+    return min(max(statistics.median(ratios), 0.5), 1.4) if ratios else 1.0
 
 
 def chip(value: str, kind: str = "", title: str | None = None) -> str:

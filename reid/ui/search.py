@@ -7,6 +7,10 @@ from typing import Any
 
 import gradio as gr
 
+from reid.datasets import Sample
+from reid.errors import ImageError
+from reid.galleries import Item
+from reid.images import image_size
 from reid.studio import Found, Studio
 from reid.ui import markup, shelf
 from reid.ui.guard import guarded
@@ -179,9 +183,19 @@ def _examples(studio: Studio, gallery: str | None) -> str:
         f'<img src="{uri}" alt=""></button>'
         for i, (one, uri) in enumerate(zip(shown, thumbnails(studio, gallery, shown, 96), strict=True))
     )
+    style = f'style="--pw-aspect: {markup.middle_aspect(map(_shape, shown)):.2f}"'
     return (
-        f'<div class="pw-examples" role="group" aria-label="Examples"><span>Or try one of these</span>{buttons}</div>'
+        f'<div class="pw-examples" role="group" aria-label="Examples" {style}>'
+        f"<span>Or try one of these</span>{buttons}</div>"
     )
+
+
+def _shape(example: Sample | Item) -> tuple[int, int]:
+    """Width and height of an example, square where it cannot be read."""
+    try:
+        return image_size(example.path)
+    except ImageError:
+        return 1, 1
 
 
 def _summary(result: Found) -> str:
