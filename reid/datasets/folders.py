@@ -86,6 +86,8 @@ def detect_layout(root: str | os.PathLike[str]) -> str:
     if (root / "test").is_dir() and (root / "testannot").is_dir():
         return "camvid"
     found = [name for name, _ in walk(root)]
+    if found and _told(root).issuperset(found):
+        return "flat"  # what a manifest says of every picture need not be guessed from their names
     stems = [PurePosixPath(name).stem for name in found]
     for layout, reader in (("market1501", names.market1501), ("cuhk03", names.cuhk03)):
         if stems and sum(reader(stem) is not None for stem in stems) >= _MAJORITY * len(stems):
@@ -225,6 +227,13 @@ def _camvid(root: Path, on_skip: OnSkip | None) -> list[Sample]:
         for split in sorted(splits)
         for name, path in walk(root / split, False, on_skip)
     ]
+
+
+def _told(root: Path) -> set[str]:
+    """The pictures whose identity or camera a manifest tells."""
+    path = manifest_of(root)
+    rows = [] if path is None else read_table(path, ("name",))
+    return {row["name"] for row in rows if row.get("identity") or row.get("camera")}
 
 
 def _with_manifest(root: Path, samples: list[Sample]) -> list[Sample]:

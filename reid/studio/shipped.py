@@ -50,7 +50,7 @@ class Shipped:
         return self._examples[name]
 
     def _stock(self, name: str) -> None:
-        samples = read_folder(self._folders[name])
+        samples = read_folder(self._folders[name], "flat")
         kept = [sample for sample in samples if sample.split != "query"]
         gallery = self._library.open(name) if name in self._library else self._library.create(name)
         ids = set(gallery.add(kept))

@@ -150,6 +150,15 @@ def test_a_manifest_tells_what_the_layout_leaves_open(tmp_path: Path):
         read_folder(tmp_path)
 
 
+def test_what_a_manifest_says_of_every_picture_is_not_guessed_from_names(tmp_path: Path):
+    fill(tmp_path, "0001_01.jpg", "0002_02.jpg")
+    (tmp_path / "manifest.csv").write_text("name,identity,camera\n0001_01.jpg,7,c1\n", encoding="utf-8")
+    assert [s.camera for s in read_folder(tmp_path)] == ["A", "A"]  # names as CUHK03's, and only one of them is told
+    with (tmp_path / "manifest.csv").open("a", encoding="utf-8") as file:
+        file.write("0002_02.jpg,8,c2\n")
+    assert [(s.identity, s.camera) for s in read_folder(tmp_path)] == [("7", "c1"), ("8", "c2")]
+
+
 @pytest.mark.parametrize(
     ("names", "layout"),
     [
