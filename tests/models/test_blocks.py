@@ -1,0 +1,31 @@
+"""Blocks: sizes, shape of what comes out, and the same figures with norms folded away."""
+
+import pytest
+import torch
+
+from models.blocks import ConvNorm, Residual, fuse
+
+
+@pytest.mark.parametrize(("stride", "side"), [(1, 9), (2, 5)])
+def test_sizes_are_divided_and_rounded_up(stride, side):
+    assert ConvNorm(3, 8, stride=stride)(torch.randn(2, 3, 9, 9)).shape == (2, 8, side, side)
+    assert Residual(3, 8, stride)(torch.randn(2, 3, 9, 9)).shape == (2, 8, side, side)
+
+
+def test_folding_norms_changes_nothing():
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(ConvNorm(3, 8), Residual(8, 12, 2), ConvNorm(12, 4, 1, linear=True))
+    for _ in range(3):  # statistics that are not those of a fresh norm
+        network(torch.randn(4, 3, 16, 16) * 2 + 1)
+    x = torch.randn(1, 3, 16, 16)
+    before = network.eval()(x)
+    fuse(network)
+    assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in network.modules())
+    torch.testing.assert_close(network(x), before, rtol=1e-4, atol=1e-5)
+    assert before.min() < 0, "the last block is linear"
+
+
+def test_gradients_reach_every_weight():
+    block = Residual(4, 6, 2)
+    block(torch.randn(2, 4, 8, 8)).square().sum().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in block.parameters())
