@@ -91,11 +91,13 @@ class Hits:
         hits: best first.
         ms: time it took, embedding the query included.
         searched: how many pictures passed the filters and were compared.
+        query: the embedding that was asked with.
     """
 
     hits: list[Hit]
     ms: float
     searched: int = 0
+    query: Embedding | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -158,7 +160,7 @@ def search(
         Hit(rank, items[i], similarity, margins[i], parts.get(i, {}), ranking.matches.get(i))
         for rank, (i, similarity) in enumerate(left, 1)
     ]
-    return Hits(hits, (time.perf_counter() - started) * 1000, ranking.count)
+    return Hits(hits, (time.perf_counter() - started) * 1000, ranking.count, embedding)
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from reid.backends import Card
+from reid.backends import Card, Parse, Skeleton
 from reid.backends.keypoints import Matches
+from reid.explain.part_bars import PartBar
 from reid.search import Hit
 
 Progress = Callable[[float, str], None]
@@ -42,6 +43,9 @@ class Found:
         hits: best first.
         searched: how many pictures passed the filters and were compared.
         ms: time the search took, embedding the query included.
+        weights: what the parts were weighed by; None where the whole decided.
+        note: a sentence to read before believing the hits, or None.
+        composed: True where `query` is a row of several pictures that parts were taken from.
     """
 
     query: np.ndarray
@@ -50,6 +54,17 @@ class Found:
     hits: list[Hit]
     searched: int
     ms: float
+    weights: Mapping[str, float] | None = None
+    note: str | None = None
+    composed: bool = False
+
+
+@dataclass(frozen=True)
+class Body:
+    """What a backend sees of the person on a picture; None where it cannot say."""
+
+    skeleton: Skeleton | None = None
+    parse: Parse | None = None
 
 
 @dataclass(frozen=True)
@@ -61,6 +76,9 @@ class Comparison:
         hit: the picture's place in the ranking.
         card: the backend's card.
         matches: keypoint matches that agree on one geometry; None where the backend has no keypoints.
+        query_body, body: skeleton and parsing of the two, for backends that find them; the query's is None where it is
+            composed.
+        bars: how much each part speaks for the match, for backends with parts.
     """
 
     query: np.ndarray
@@ -68,6 +86,9 @@ class Comparison:
     hit: Hit
     card: Card
     matches: Matches | None = None
+    query_body: Body | None = None
+    body: Body | None = None
+    bars: Sequence[PartBar] = ()
 
 
 @dataclass

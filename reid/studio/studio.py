@@ -9,7 +9,7 @@ import statistics
 import tempfile
 import threading
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -20,18 +20,23 @@ from reid.backends import Backend, Card
 from reid.backends.descriptors import codebook_path, for_gallery
 from reid.backends.registry import PREFERRED
 from reid.errors import GalleryError, PartwiseError, UnknownNameError
+from reid.explain.part_bars import part_bars
+from reid.explain.scaling import to_height
 from reid.galleries import Gallery
 from reid.images import load_image
 from reid.search import embed_missing, index, search
+from reid.search.compose import Like, compose
 from reid.search.geometry import verify
 from reid.studio import uploads
-from reid.studio.records import Added, Comparison, Found, Limits, Progress
+from reid.studio.records import Added, Body, Comparison, Found, Limits, Progress
 from reid.studio.shelves import Shelves
 from reid.studio.shipped import SHIPPED
 
 log = logging.getLogger(__name__)
 
 KEPT_SIDE = 1600
+# Pictures that a query is composed of are shown at this height, side by side.
+COMPOSED_HEIGHT = 480
 
 # Pictures that are taller than this (height by width) at the median are taken for people.
 _UPRIGHT = 1.4
@@ -183,6 +188,7 @@ class Studio(Shelves):
         cameras: Sequence[str] = (),
         exclude_camera: str | None = None,
         rerank: str = "none",
+        part_weights: Mapping[str, float] | None = None,
         progress: Progress | None = None,
     ) -> Found:
         """Rank a gallery by how much its pictures are like one picture; indexes first what is not indexed yet.
@@ -192,20 +198,18 @@ class Studio(Shelves):
             gallery, backend: by name.
             top: how many hits, within the limits.
             words, cameras, exclude_camera, rerank: see `reid.search.search`; blank words and no cameras ask for all.
+            part_weights: part name -> weight; where all are 1 (or none is given), the whole decides.
             progress: told of loading and indexing.
 
         Raises:
             ImageError: the picture cannot be used.
             PartwiseError: no such gallery or backend, or its weights cannot be had.
         """
-        if not gallery:
-            raise GalleryError("There is no gallery to search; make one in the Galleries tab.")
-        if not backend:
-            raise UnknownNameError("No backend is chosen.")
         query = load_image(picture, name=picture.name) if isinstance(picture, Path) else picture
-        self.ensure(gallery, backend, progress)
-        searched = self._open(gallery)
-        loaded = self._load(backend, searched)
+        searched, loaded = self._ready(gallery, backend, progress)
+        weights = dict(part_weights or {})
+        if all(weight == 1 for weight in weights.values()):
+            weights = {}
         found = search(
             searched,
             loaded,
@@ -215,8 +219,52 @@ class Studio(Shelves):
             exclude_camera=exclude_camera,
             words=words.strip() or None,
             rerank=rerank,
+            part_weights=weights or None,
         )
-        return Found(_kept(query), gallery, loaded.card, found.hits, found.searched, found.ms)
+        return Found(
+            _kept(query),
+            searched.name,
+            loaded.card,
+            found.hits,
+            found.searched,
+            found.ms,
+            weights or None,
+            None if found.query is None else loaded.note(query, found.query),
+        )
+
+    def compose(
+        self,
+        likes: Sequence[tuple[Sequence[str], Path]],
+        gallery: str | None,
+        backend: str | None,
+        *,
+        top: int = 12,
+        progress: Progress | None = None,
+    ) -> Found:
+        """Rank a gallery by parts of several pictures, see `reid.search.compose`.
+
+        Args:
+            likes: names of parts, and the picture that they shall be like; those without parts are passed over.
+            gallery, backend, top, progress: as for `search`.
+
+        Raises:
+            ImageError: a picture cannot be used.
+            PartwiseError: nothing is asked for, or the backend cannot do it.
+        """
+        asked = [Like(tuple(parts), load_image(path, name=path.name), path.name) for parts, path in likes if parts]
+        searched, loaded = self._ready(gallery, backend, progress)
+        found = compose(searched, loaded, asked, top=min(top, self.limits.top))
+        parts = {name for like in asked for name in like.parts}
+        return Found(
+            _kept(np.hstack([to_height(like.picture, COMPOSED_HEIGHT) for like in asked])),
+            searched.name,
+            loaded.card,
+            found.hits,
+            found.searched,
+            found.ms,
+            {name: float(name in parts) for name in loaded.card.parts},
+            composed=True,
+        )
 
     def compare(self, found: Found, index: int) -> Comparison:
         """The query beside hit number `index` (from 0), with what the backend can say of the two.
@@ -231,9 +279,28 @@ class Studio(Shelves):
         matches = None
         if hasattr(backend, "keypoints"):
             matches = verify(backend.keypoints(found.query), backend.keypoints(picture))
-        return Comparison(found.query, picture, hit, found.card, matches)
+        return Comparison(
+            found.query,
+            picture,
+            hit,
+            found.card,
+            matches,
+            None if found.composed else _body(backend, found.query),
+            _body(backend, picture),
+            part_bars(hit.parts, [other.parts for other in found.hits if other is not hit], found.weights),
+        )
 
     # Inside
+
+    def _ready(self, gallery: str | None, backend: str | None, progress: Progress | None) -> tuple[Gallery, Backend]:
+        """The gallery, indexed by the backend, and the backend, loaded."""
+        if not gallery:
+            raise GalleryError("There is no gallery to search; make one in the Galleries tab.")
+        if not backend:
+            raise UnknownNameError("No backend is chosen.")
+        self.ensure(gallery, backend, progress)
+        opened = self._open(gallery)
+        return opened, self._load(backend, opened)
 
     def _index_shipped(self) -> None:
         for name in filter(self.is_shipped, self._shipped.names):
@@ -281,6 +348,17 @@ class Studio(Shelves):
     def _shows_people(self, name: str | None) -> bool:
         items = self._open(name).items(limit=50) if name else []
         return bool(items) and statistics.median(i.height / i.width for i in items) > _UPRIGHT
+
+
+def _body(backend: Backend, picture: np.ndarray) -> Body | None:
+    """Skeleton and parsing, as far as the backend finds them."""
+    does = backend.card.does
+    if "pose" not in does and "parse" not in does:
+        return None
+    return Body(
+        backend.pose(picture) if "pose" in does else None,
+        backend.parse(picture) if "parse" in does else None,
+    )
 
 
 def _kept(query: np.ndarray) -> np.ndarray:
