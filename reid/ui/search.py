@@ -12,7 +12,7 @@ from reid.errors import ImageError
 from reid.galleries import Item
 from reid.images import image_size
 from reid.studio import Found, Studio
-from reid.ui import markup, shelf
+from reid.ui import markup, results
 from reid.ui.guard import guarded
 from reid.ui.markup import esc, picker
 from reid.ui.panels import PANELS
@@ -31,13 +31,6 @@ _INVITATION = """
 <div class="pw-empty"><h2>Start with a picture</h2>
 <p>Drop, paste or take one, or click one of the examples: the gallery is ranked by how much each of its pictures is like
 yours.</p></div>
-"""
-_HOW_TO_READ = """
-<details class="pw-help"><summary>How to read the scores</summary>
-<p><b>Similarity</b> is the cosine of two embeddings. It ranks the pictures of one search and cannot be compared between
-backends. 0.8 does not mean &ldquo;80&nbsp;% the same&rdquo;: two strangers in like coats can score that high.</p>
-<p><b>Margin</b> is the lead of this picture's identity over the identity that follows it in the ranking. Where it is
-small, the backend could hardly tell the two apart.</p></details>
 """
 _ELSEWHERE = "Leave out the query's own camera"
 _RERANKS = {"none": "As found", "parts": "By visible parts", "geometry": "By matching keypoints"}
@@ -73,12 +66,12 @@ def build(studio: Studio, page: gr.Blocks, tab: gr.Tab, chosen: gr.State) -> Non
                 with gr.Row(elem_classes="pw-panels"):
                     panels = [panel.build() for panel in PANELS]
             grid = picker(elem_id="pw-grid")
-            markup.text(_HOW_TO_READ)
+            markup.text(results.HOW_TO_READ)
 
     offered = [chosen, gallery, backend, card, examples, cameras, rerank]
     settings = [query, gallery, backend, top, words, cameras, elsewhere, rerank]
     explained = [detail, head, *panels]
-    results = [found, status, grid, *explained]
+    answered = [found, status, grid, *explained]
 
     @guarded
     def offer(gallery_name: str | None, backend_name: str | None, only_free: bool, request: gr.Request) -> tuple:
@@ -134,7 +127,7 @@ def build(studio: Studio, page: gr.Blocks, tab: gr.Tab, chosen: gr.State) -> Non
         progress: gr.Progress = gr.Progress(),  # noqa: B008 (Gradio finds it by this default)
     ) -> list[Any]:
         if path is None:
-            return [None, _INVITATION, "", *_hidden()]
+            return [None, _INVITATION, "", *results.hidden()]
         mine = studio.of(request.session_hash)
         result = mine.search(
             path,
@@ -147,11 +140,11 @@ def build(studio: Studio, page: gr.Blocks, tab: gr.Tab, chosen: gr.State) -> Non
             rerank=rerank or "none",
             progress=lambda share, what: progress(share, desc=what),
         )
-        return [result, _summary(result), _grid(mine, result), *_explain(mine, result, 0)]
+        return [result, results.summary(result), results.grid(mine, result), *results.explain(mine, result, 0)]
 
     @guarded
     def explain(event: gr.EventData, result: Found | None, request: gr.Request) -> list[Any]:
-        return _explain(studio.of(request.session_hash), result, event.index) if result else _hidden()
+        return results.explain(studio.of(request.session_hash), result, event.index) if result else results.hidden()
 
     quiet: dict[str, Any] = {"show_progress": "hidden"}
     gr.on([page.load, tab.select], turn_to, [chosen, backend, free], offered, **quiet)
@@ -161,7 +154,7 @@ def build(studio: Studio, page: gr.Blocks, tab: gr.Tab, chosen: gr.State) -> Non
     gr.on([query.change, gallery.change], know, [query, gallery], elsewhere, **quiet)
     # Uploaded, pasted, taken, chosen or cleared: of these, `change` alone sees all.
     asked = [query.change, go.click, words.submit, top.release, cameras.input, elsewhere.input, rerank.input]
-    gr.on(asked, run, settings, results, show_progress_on=status).then(None, js=_SHOW_RESULTS)
+    gr.on(asked, run, settings, answered, show_progress_on=status).then(None, js=_SHOW_RESULTS)
     grid.select(explain, found, explained, **quiet).then(None, js=_SHOW_DETAIL)
 
 
@@ -196,55 +189,3 @@ def _shape(example: Sample | Item) -> tuple[int, int]:
         return image_size(example.path)
     except ImageError:
         return 1, 1
-
-
-def _summary(result: Found) -> str:
-    if not result.hits:
-        return markup.note("Nothing in this gallery fits. Try fewer words or cameras.")
-    return (
-        f'<p class="pw-summary" role="status"><b>{markup.count(len(result.hits), "result")}</b> out of '
-        f"{markup.count(result.searched, 'picture')} in <b>{esc(result.gallery)}</b> by <b>{esc(result.card.name)}</b>"
-        f"<span>{result.ms:.0f} ms</span></p>"
-    )
-
-
-def _grid(studio: Studio, result: Found) -> str:
-    found = [hit.item for hit in result.hits]
-    cards = [
-        markup.card(
-            i,
-            uri,
-            [
-                f'<b class="pw-rank">{hit.rank}</b><span class="pw-score">{hit.similarity:.3f}</span>',
-                f'<span class="pw-name">{esc(hit.item.name)}</span>',
-                shelf.labels(hit.item),
-                f'<span class="pw-margin">margin {_signed(hit.margin)}</span>',
-            ],
-            f"Result {hit.rank}: {hit.item.name}, similarity {hit.similarity:.3f}",
-            pressed=i == 0,
-        )
-        for i, (hit, uri) in enumerate(zip(result.hits, thumbnails(studio, result.gallery, found), strict=True))
-    ]
-    return markup.grid(cards, "Results, best first", [(item.width, item.height) for item in found])
-
-
-def _explain(studio: Studio, result: Found, index: int) -> list[Any]:
-    """Updates for the detail column, its head and every panel."""
-    if not result.hits:
-        return _hidden()
-    comparison = studio.compare(result, index)
-    hit = comparison.hit
-    head = f'<div class="pw-head"><h2>Why result {hit.rank}?</h2>' + markup.facts(
-        [("Similarity", f"{hit.similarity:.3f}"), ("Margin", _signed(hit.margin))]
-    )
-    values = [panel.show(comparison) for panel in PANELS]
-    shown = [gr.update(visible=False) if value is None else gr.update(value=value, visible=True) for value in values]
-    return [gr.update(visible=True), head + "</div>", *shown]
-
-
-def _hidden() -> list[Any]:
-    return [gr.update(visible=False), "", *(gr.update(visible=False) for _ in PANELS)]
-
-
-def _signed(margin: float | None) -> str:
-    return "–" if margin is None else f"{margin:+.3f}"

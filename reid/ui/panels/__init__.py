@@ -11,7 +11,10 @@ from typing import Any, Protocol
 from gradio.components import Component
 
 from reid.studio import Comparison
+from reid.ui.panels.body import BodyPanel
 from reid.ui.panels.pair import Pair
+from reid.ui.panels.part_bars import PartBars
+from reid.ui.panels.space import Space
 
 
 class Panel(Protocol):
@@ -22,4 +25,4 @@ class Panel(Protocol):
         """The component's new value for this pair, or None to hide the panel."""
 
 
-PANELS: tuple[Panel, ...] = (Pair(),)
+PANELS: tuple[Panel, ...] = (Pair(), PartBars(), BodyPanel(), Space())
