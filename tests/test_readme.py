@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from reid import backends
-from reid.cli import _parser
+from reid.cli import parser
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -24,7 +24,7 @@ def test_there_are_commands():
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_commands_are_known(command):
-    _parser().parse_args(shlex.split(command))
+    parser().parse_args(shlex.split(command))
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if "gallery/" in c])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reid.backends.codebook import CENTRES, DIM, Codebook
-from reid.backends.registry import Backend, Card, create, get, register
+from reid.backends.registry import Backend, Card, check_installed, create, get, register
 from reid.backends.weights import checked_weights
 from reid.embedding import Embeddings
 from reid.errors import PartwiseError
@@ -52,6 +52,10 @@ class LocalDescriptor(Backend):
     sha256: str
     codebook_path: Path | None = None
     _codebook: Codebook | None = None
+
+    def check(self) -> None:
+        self.codebook  # noqa: B018  (read, or an error)
+        check_installed("cv2", "mahotas")
 
     def load(self) -> None:
         from reid.backends import detectors  # noqa: F401  (OpenCV and mahotas are asked for now, not by the first picture)

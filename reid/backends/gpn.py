@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from models.gpn.anatomy import BONES, JOINTS, LABELS, PARTS
-from reid.backends.registry import Backend, Card, Parse, Skeleton, register
+from reid.backends.registry import Backend, Card, Parse, Skeleton, check_installed, register
 from reid.backends.tensors import to_tensor
-from reid.backends.weights import load_weights
+from reid.backends.weights import checked_weights, load_weights
 from reid.embedding import Embedding, Embeddings, l2_normalise
 from reid.errors import WeightsError
 
@@ -59,6 +59,10 @@ class GraphPoseNetwork(Backend):
 
     weights_sha256: ClassVar[str] = ""
     views: ClassVar[tuple[str, ...]] = ("neck", "embedding", "stripes")
+
+    def check(self) -> None:
+        checked_weights(str(self.card.weights), self.weights_sha256)
+        check_installed("torch", "torch_geometric")
 
     def load(self) -> None:
         if hasattr(self, "_net"):

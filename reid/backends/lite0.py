@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from reid.backends.registry import Backend, Card, register
+from reid.backends.registry import Backend, Card, check_installed, register
 from reid.embedding import Embeddings
 from reid.errors import WeightsError
 
@@ -37,6 +37,10 @@ MEAN = STD = (0.5, 0.5, 0.5)
 )
 class Lite0(Backend):
     """Features of the last layer, averaged over the picture."""
+
+    def check(self) -> None:
+        _weights()
+        check_installed("torch")
 
     def load(self) -> None:
         import torch

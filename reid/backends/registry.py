@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import importlib.util
 import json
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -152,10 +153,14 @@ class Backend(ABC):
         text = json.dumps(self.recipe(), sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
+    def check(self) -> None:
+        """See whether `load` would work, and raise what it would raise; cheaper than loading where that is possible."""
+        self.load()
+
     def why_not_ready(self) -> str | None:
         """None when `load` would work, else one sentence that says why not and what to do."""
         try:
-            self.load()
+            self.check()
         except (PartwiseError, ImportError) as error:
             return str(error)
         return None
@@ -191,8 +196,22 @@ class Backend(ABC):
 
 B = TypeVar("B", bound=type[Backend])
 
+
+@dataclass(frozen=True)
+class Source:
+    """Where backends come from that no module registers: networks made on this machine, models of a hub, and so on.
+
+    Attributes:
+        find: name -> class, or None where the name is not of this source's kind. It may raise what `create` may.
+        listed: the classes that a listing shows beside the registered ones.
+    """
+
+    find: Callable[[str], type[Backend] | None]
+    listed: Callable[[], Iterable[type[Backend]]] = tuple
+
 _registered: dict[str, type[Backend]] = {}
 _instances: dict[str, Backend] = {}
+_sources: list[Source] = []
 _lock = threading.RLock()
 
 
@@ -209,18 +228,39 @@ def register(card: Card) -> Callable[[B], B]:
     return enter
 
 
+def add_source(
+    find: Callable[[str], type[Backend] | None], listed: Callable[[], Iterable[type[Backend]]] = tuple
+) -> None:
+    """Have backends found that no module registers; see `Source`."""
+    _sources.append(Source(find, listed))
+
+
+def forget(name: str) -> None:
+    """Let go of a loaded backend: its weights have changed, or are gone."""
+    with _lock:
+        _instances.pop(name, None)
+
+
 def _classes() -> dict[str, type[Backend]]:
     with _lock:
         for module in FAMILY_MODULES:
             importlib.import_module(module)
         # Listing follows the families, whichever module happened to be imported first.
         place = {module: i for i, module in enumerate(FAMILY_MODULES)}
-        return dict(sorted(_registered.items(), key=lambda entry: place.get(entry[1].__module__, len(place))))
+        found = dict(sorted(_registered.items(), key=lambda entry: place.get(entry[1].__module__, len(place))))
+    return found | {cls.card.name: cls for source in _sources for cls in source.listed()}
 
 
-def _class(name: str) -> type[Backend]:
+def registered(name: str) -> type[Backend]:
+    """The class of one backend; a bare name means the weights that ship.
+
+    Raises:
+        UnknownNameError: no such backend; the text lists all.
+    """
     classes = _classes()
     found = classes.get(name) or classes.get(f"{name}.{DEFAULT_TAG}")
+    for source in _sources if found is None else ():
+        found = found or source.find(name)
     if found is None:
         raise UnknownNameError(f"There is no backend {name!r}; there are {', '.join(classes)}.")
     return found
@@ -237,12 +277,12 @@ def card(name: str) -> Card:
     Raises:
         UnknownNameError: no such backend; the text lists all.
     """
-    return _class(name).card
+    return registered(name).card
 
 
 def create(name: str) -> Backend:
     """A new, unloaded backend: for a caller that wants its own settings or several copies."""
-    return _class(name)()
+    return registered(name)()
 
 
 def get(name: str) -> Backend:
@@ -264,6 +304,17 @@ def get(name: str) -> Backend:
 def default() -> str:
     """The backend that is used where none is named: the first of `PREFERRED` that is there."""
     return next(name for name in PREFERRED if name in _classes())
+
+
+def check_installed(*packages: str) -> None:
+    """See whether packages can be imported, without the seconds that importing some of them takes.
+
+    Raises:
+        PartwiseError: one is not installed.
+    """
+    for package in packages:
+        if importlib.util.find_spec(package) is None:
+            raise PartwiseError(f"The package {package} is not installed: pip install -r requirements.txt.")
 
 
 def markdown_table() -> str:
