@@ -180,6 +180,7 @@ class _Convolve(torch.autograd.Function):
     """Both directions gather: a gradient goes back by the reversed rulebook, without a scatter that adds."""
 
     @staticmethod
+    @torch.amp.custom_fwd(device_type="cpu", cast_inputs=torch.float32)
     def forward(ctx: Any, features: Tensor, weight: Tensor, rulebook: Rulebook) -> Tensor:
         ctx.rulebook = rulebook
         ctx.save_for_backward(features, weight)
@@ -187,6 +188,7 @@ class _Convolve(torch.autograd.Function):
         return _product(features, rulebook.rules, rows.T)
 
     @staticmethod
+    @torch.amp.custom_bwd(device_type="cpu")
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         features, weight = ctx.saved_tensors

@@ -14,7 +14,8 @@ import numpy as np
 
 from reid.datasets import read_folder
 from reid.errors import DatasetError, UnknownNameError
-from reid.training import sources
+from reid.training import scenes, sources
+from reid.training.dpsnet import SIZE, SceneRecipe, parsing_figures
 from reid.training.gpn import GPNRecipe, Group
 from reid.training.loop import Recipe, fit
 from reid.training.people import read_people
@@ -58,7 +59,7 @@ def train(
     """
     if name not in RECIPES:
         raise UnknownNameError(f"There is no recipe {name!r}; there are {', '.join(RECIPES)}.")
-    known = {*REAL, "rendered", "ccp"}
+    known = {*REAL, "rendered", "ccp", "camvid", "camvid-val", "streets"}
     for key in data:
         if key.split(".")[0] not in known or (("." in key) and key.split(".")[1] not in ("embeddings", "poses")):
             raise UnknownNameError(f"--data {key}=... is not known; there are {', '.join(sorted(known))}.")
@@ -94,6 +95,41 @@ def gpn(data: Mapping[str, Path], settings: Settings) -> Recipe:
 def gpn_synthetic(data: Mapping[str, Path], settings: Settings) -> Recipe:
     """The whole network on rendered people alone: nobody's picture is used."""
     return _bodies("gpn-synthetic", [], {k: v for k, v in data.items() if k == "rendered"}, settings)
+
+
+def dpsnet(data: Mapping[str, Path], settings: Settings) -> Recipe:
+    """Scene parsing on CamVid's training split, and on its validation split if that is given as camvid-val."""
+    return _scenes(data, settings, rival=False)
+
+
+def lraspp(data: Mapping[str, Path], settings: Settings) -> Recipe:
+    """The rival of dpsnet, trained in the same way."""
+    return _scenes(data, settings, rival=True)
+
+
+def _scenes(data: Mapping[str, Path], settings: Settings, rival: bool) -> Recipe:
+    if "camvid" not in data:
+        raise DatasetError(
+            "Scene parsing needs labelled frames; give --data camvid=DIR, and --data camvid-val=DIR to train on the "
+            "validation split too."
+        )
+    learnt = scenes.camvid(data["camvid"], ["train"], SIZE)
+    validation = None
+    if "camvid-val" in data:
+        learnt = scenes.join([learnt, scenes.camvid(data["camvid-val"], ["val"], SIZE)])
+    elif (data["camvid"] / "val").is_dir():
+        validation = parsing_figures(scenes.camvid(data["camvid"], ["val"], SIZE))
+    return SceneRecipe(
+        learnt,
+        scenes.streets(data["streets"], SIZE) if "streets" in data else None,
+        epochs=settings.epochs or 150,
+        rival=rival,
+        start=settings.start,
+        size=settings.size or SIZE,
+        rate=settings.rate or 1e-3,
+        grow=settings.grow,
+        validation=validation,
+    )
 
 
 def _mask(settings: Settings) -> tuple[int, int]:
@@ -157,4 +193,6 @@ RECIPES: dict[str, Callable[[Mapping[str, Path], Settings], Recipe]] = {
     "trunk": trunk,
     "gpn": gpn,
     "gpn-synthetic": gpn_synthetic,
+    "dpsnet": dpsnet,
+    "lraspp": lraspp,
 }

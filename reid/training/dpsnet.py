@@ -1,0 +1,187 @@
+"""Recipe `dpsnet`: scene parsing from scratch on CamVid, with rendered streets as extra pictures while it is young.
+
+`lraspp` trains torchvision's LR-ASPP MobileNetV3-Large (Howard et al., "Searching for MobileNetV3", ICCV 2019) in the
+same way, for comparison.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from models.dpsnet import AuxiliaryHeads, DPSNet, DPSNetConfig
+from reid.backends.tensors import to_tensor
+from reid.datasets import CAMVID_CLASSES
+from reid.metrics import confusion_matrix, mean_iou
+from reid.training.loop import autocast
+from reid.training.scene_losses import at_size, class_weights, lovasz_softmax, parsing_loss
+from reid.training.scenes import SceneAugmentation, Scenes, crop_scene
+from reid.training.schedule import adamw, warm_cosine
+
+SIZE = (360, 480)
+SHARES = (0.25, 0.25, 0.25, 0.125, 0.5, 1.0)
+"""Shares of active sites that steps draw from: one set of weights learns to serve them all."""
+SPARED = 4
+"""The loss that sorts pixels looks at one in so many along each side, another one each step."""
+STREETS_UNTIL = 0.6
+"""Rendered streets get fewer, step by step, and none are left after this share of a run."""
+
+
+class SceneTraining(nn.Module):
+    """DPSNet with the heads that only training needs."""
+
+    def __init__(self, net: DPSNet) -> None:
+        super().__init__()
+        self.net = net
+        self.heads = AuxiliaryHeads(net.config)
+
+
+class LRASPP(nn.Module):
+    """The rival, without the last enlargement: (N, 3, H, W) -> `logits` (N, classes, H/8, W/8)."""
+
+    def __init__(self, classes: int = len(CAMVID_CLASSES)) -> None:
+        super().__init__()
+        from torchvision.models.segmentation import lraspp_mobilenet_v3_large
+
+        self.net = lraspp_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=classes)
+
+    def forward(self, picture: Tensor) -> dict[str, Tensor]:
+        return {"logits": self.net.classifier(self.net.backbone(picture))}
+
+
+class SceneRecipe:
+    """See the module's text.
+
+    Args:
+        scenes: labelled frames.
+        streets: extra frames, or None.
+        rival: train LR-ASPP instead.
+        start: weights of a DPSNet to start from.
+        size: height and width of crops, multiples of 8.
+        batch: frames a step. extra: streets a step at the start of a run.
+        grow: share of the epochs that train at three quarters of the size first.
+        validation: called with the network; figures for the log.
+    """
+
+    def __init__(
+        self,
+        scenes: Scenes,
+        streets: Scenes | None = None,
+        *,
+        epochs: int,
+        rival: bool = False,
+        config: DPSNetConfig | None = None,
+        start: Path | None = None,
+        size: tuple[int, int] = SIZE,
+        rate: float = 1e-3,
+        weight_decay: float = 0.03,
+        warm_up: float = 0.02,
+        batch: int = 8,
+        extra: int = 4,
+        grow: float = 0.0,
+        augmentation: SceneAugmentation | None = None,
+        validation: Callable[[Any], dict[str, float]] | None = None,
+        evaluate_every: int = 10,
+    ) -> None:
+        self.scenes, self.streets, self.epochs, self.rival = scenes, streets, epochs, rival
+        self.name = "lraspp" if rival else "dpsnet"
+        self.config, self.start, self.size = config, start, size
+        self.rate, self.weight_decay, self.warm_up = rate, weight_decay, warm_up
+        self.batch, self.extra, self.grow = min(batch, len(scenes)), extra, grow
+        self.augmentation = augmentation or SceneAugmentation()
+        self.validation, self.evaluate_every = validation, evaluate_every
+        self.weights = class_weights(scenes.labels)
+
+    def build(self) -> nn.Module:
+        if self.rival:
+            return LRASPP()
+        model = SceneTraining(DPSNet(self.config))
+        if self.start is not None:
+            model.net.load_state_dict(load_file(self.start))
+        return model
+
+    def optimiser(self, model: Any) -> torch.optim.Optimizer:
+        return adamw(model, self.rate, self.weight_decay)
+
+    def learning_rate(self, progress: float) -> float:
+        return warm_cosine(progress, self.warm_up)
+
+    def steps(self, epoch: int) -> int:
+        return len(self.scenes) // self.batch
+
+    def batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor, float]]:
+        rng = np.random.default_rng([13, epoch])
+        order = rng.permutation(len(self.scenes))
+        small = epoch < self.grow * self.epochs
+        zoom = 0.75 if small else 1.0
+        height, width = (max(8, round(zoom * side / 8) * 8) for side in self.size)
+        extra = round(self.extra * max(0.0, 1 - epoch / max(STREETS_UNTIL * self.epochs, 1)))
+        for step in range(self.steps(epoch)):
+            chosen = [(self.scenes, i) for i in order[step * self.batch : (step + 1) * self.batch]]
+            if self.streets is not None:
+                chosen += [(self.streets, i) for i in rng.integers(len(self.streets), size=extra)]
+            crops = [
+                crop_scene(source.pictures[i], source.labels[i], (height, width), rng, self.augmentation, zoom)
+                for source, i in chosen
+            ]
+            labels = torch.from_numpy(np.stack([crop[1] for crop in crops])).long()
+            yield to_tensor([crop[0] for crop in crops], (height, width)), labels, float(rng.choice(SHARES))
+
+    def losses(self, model: Any, batch: tuple[Tensor, Tensor, float]) -> dict[str, Tensor]:
+        pictures, labels, share = batch
+        with autocast():
+            if self.rival:
+                out, heads = model(pictures), {}
+            else:
+                model.net.dense = share == 1  # dense convolution is the faster way to the same numbers
+                out = model.net(pictures, share)
+                heads = model.heads(out) | {"coarse": out["coarse"]}
+        logits = out["logits"].float()
+        fine = F.interpolate(logits, size=labels.shape[1:], mode="bilinear", align_corners=False)
+        y, x = torch.randint(SPARED, (2,)).tolist()
+        losses = {
+            "parse": parsing_loss(fine, labels, self.weights),
+            "iou": 0.5 * lovasz_softmax(fine[..., y::SPARED, x::SPARED], labels[:, y::SPARED, x::SPARED]),
+        }
+        for name, weight in (("coarse", 0.4), ("middle", 0.2), ("wide", 0.2)):
+            if name in heads:
+                losses[name] = weight * parsing_loss(heads[name].float(), labels, self.weights)
+        if "local" in heads:
+            # As a map of one row, so that a table of sites takes the same loss.
+            there = at_size(labels, logits.shape[2:]).flatten()[out["sites"]]
+            row = heads["local"].float().T[None, :, None]
+            losses["local"] = 0.2 * parsing_loss(row, there[None, None], self.weights)
+        return losses
+
+    def evaluate(self, model: Any, epoch: int) -> dict[str, float]:
+        if not self.rival:
+            model.net.dense = False
+        if self.validation is None or ((epoch + 1) % self.evaluate_every and epoch + 1 != self.epochs):
+            return {}
+        return self.validation(model if self.rival else model.net)
+
+    def shipped(self, model: Any) -> dict[str, Tensor]:
+        return dict((model if self.rival else model.net).state_dict())
+
+
+def parsing_figures(scenes: Scenes) -> Callable[[Any], dict[str, float]]:
+    """A validation on labelled frames: mIoU and pixel accuracy in percent, single scale, at full size."""
+    classes = len(CAMVID_CLASSES)
+
+    def validate(net: Any) -> dict[str, float]:
+        confusion = np.zeros((classes, classes + 1), np.int64)
+        for picture, truth in zip(scenes.pictures, scenes.labels, strict=True):
+            logits = net(to_tensor([picture], truth.shape))["logits"]
+            fine = F.interpolate(logits.float(), size=truth.shape, mode="bilinear", align_corners=False)
+            confusion += confusion_matrix(truth, fine.argmax(1)[0].numpy(), classes)
+        mean, _, accuracy = mean_iou(confusion)
+        return {"mIoU": 100 * mean, "pixel_accuracy": 100 * accuracy}
+
+    return validate

@@ -1,0 +1,135 @@
+"""The recipe of scene parsing: a few steps lower the losses; streets come and go; the rival takes the same batches."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from models.dpsnet import DPSNet, DPSNetConfig
+from reid.errors import DatasetError
+from reid.images import save_image
+from reid.training.dpsnet import LRASPP, SceneRecipe, parsing_figures
+from reid.training.loop import fit
+from reid.training.recipes import Settings, train
+from reid.training.scenes import SceneAugmentation, Scenes
+
+TINY = DPSNetConfig(local=16, blocks=1, channels=(8, 12, 16, 24), depths=(1, 1, 1), width=12)
+CALM = SceneAugmentation(scale=(0.8, 1.25))
+
+
+def coloured_scenes(n=8, height=48, width=64, seed=0):
+    """Skies over roads, with boxes between: each class has its colour."""
+    rng = np.random.default_rng(seed)
+    labels = np.zeros((n, height, width), np.uint8)
+    labels[:, height // 2 :] = 3
+    for one in labels:
+        for label in (1, 5, 8):
+            y, x = rng.integers(8, height - 24), rng.integers(0, width - 24)
+            one[y : y + 20, x : x + 20] = label
+    colours = np.random.default_rng(1).integers(0, 256, (11, 3))
+    pictures = np.clip(colours[labels] + rng.integers(-10, 10, (n, height, width, 3)), 0, 255)
+    return Scenes(pictures.astype(np.uint8), labels)
+
+
+def recipe(**settings):
+    given = {"epochs": 2, "config": TINY, "size": (48, 64), "batch": 4, "augmentation": CALM} | settings
+    return SceneRecipe(coloured_scenes(), **given)
+
+
+def test_training_lowers_the_losses_and_ships_dpsnet(tmp_path):
+    scenes = coloured_scenes(4, seed=5)
+    run = recipe(epochs=20, rate=5e-3, validation=parsing_figures(scenes), evaluate_every=20)
+    weights = fit(run, tmp_path, ema_decay=0.7, say=lambda line: None)
+    log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    for name in ("parse", "iou", "coarse", "middle", "wide", "local"):
+        assert log[-1][name] < log[0][name], name
+    assert log[-1]["pixel_accuracy"] > 55
+    assert "mIoU" not in log[0]
+    net = DPSNet(TINY)
+    net.load_state_dict(load_file(weights))
+    assert parsing_figures(scenes)(net.eval())["mIoU"] == pytest.approx(log[-1]["mIoU"], abs=0.01)
+
+
+def test_batches_are_the_same_whenever_an_epoch_is_run():
+    first, again = (list(recipe().batches(1)) for _ in range(2))
+    assert all(
+        torch.equal(a[0], b[0]) and torch.equal(a[1], b[1]) and a[2] == b[2] for a, b in zip(first, again, strict=True)
+    )
+    assert not torch.equal(first[0][0], next(recipe().batches(0))[0])
+
+
+def test_streets_come_first_and_fade():
+    run = recipe(streets=coloured_scenes(3, seed=2), epochs=10, extra=4)
+    assert [len(next(run.batches(epoch))[0]) for epoch in range(0, 10, 3)] == [8, 6, 4, 4]
+
+
+def test_a_growing_run_starts_small():
+    run = recipe(epochs=4, grow=0.5)
+    assert [tuple(next(run.batches(epoch))[1].shape[1:]) for epoch in range(4)] == [
+        (32, 48),
+        (32, 48),
+        (48, 64),
+        (48, 64),
+    ]
+
+
+def test_the_share_of_active_sites_varies_and_all_means_dense():
+    run = recipe()
+    model = run.build()
+    pictures, labels, _ = next(run.batches(0))
+    run.losses(model, (pictures, labels, 1.0))
+    assert model.net.dense
+    run.losses(model, (pictures, labels, 0.5))
+    assert not model.net.dense
+    run.losses(model, (pictures, labels, 1.0))
+    run.evaluate(model, 0)
+    assert not model.net.dense
+    assert len({share for epoch in range(10) for _, _, share in run.batches(epoch)}) > 2
+
+
+def test_a_batch_of_void_leaves_the_losses_finite():
+    run = recipe()
+    losses = run.losses(run.build(), (torch.randn(2, 3, 48, 64), torch.full((2, 48, 64), 11), 0.25))
+    assert sum(losses.values()).item() == 0
+
+
+def test_training_goes_on_from_weights(tmp_path):
+    net = DPSNet(TINY)
+    save_file({k: v.contiguous() for k, v in net.state_dict().items()}, tmp_path / "start.safetensors")
+    built = recipe(start=tmp_path / "start.safetensors").build()
+    assert torch.equal(built.net.coarse.weight, net.coarse.weight)
+
+
+def test_the_rival_takes_the_same_losses():
+    run = recipe(rival=True)
+    model = run.build()
+    losses = run.losses(model, next(run.batches(0)))
+    assert set(losses) == {"parse", "iou"}
+    sum(losses.values()).backward()
+    assert all(p.grad is not None for p in model.parameters())
+    assert run.name == "lraspp"
+    assert set(run.shipped(model)) == set(LRASPP().state_dict())
+    out = model.eval()(torch.randn(1, 3, 48, 64))["logits"]
+    assert out.shape == (1, 11, 6, 8)
+
+
+def test_the_command_trains_from_folders(tmp_path):
+    scenes = coloured_scenes(4)
+    for split in ("train", "val"):
+        for i in range(2):
+            save_image(tmp_path / split / f"{i}.png", scenes.pictures[i])
+            save_image(tmp_path / f"{split}annot" / f"{i}.png", scenes.labels[i])
+    lines = []
+    data = {"camvid": tmp_path}
+    weights = train("dpsnet", data, tmp_path / "run", Settings(epochs=1, size=(48, 64)), say=lines.append)
+    DPSNet().load_state_dict(load_file(weights))
+    assert '"mIoU"' in lines[0]
+    lines.clear()
+    train(
+        "dpsnet", data | {"camvid-val": tmp_path}, tmp_path / "all", Settings(epochs=1, size=(48, 64)), say=lines.append
+    )
+    assert '"mIoU"' not in lines[0], "what is trained on measures nothing"
+    with pytest.raises(DatasetError, match="camvid-val"):
+        train("lraspp", {}, tmp_path / "none")

@@ -1,0 +1,67 @@
+"""Losses of scene parsing: values that can be worked out."""
+
+import numpy as np
+import pytest
+import torch
+
+from reid.datasets import CAMVID_VOID
+from reid.training.scene_losses import at_size, class_weights, lovasz_softmax, parsing_loss
+
+
+def sure(labels, classes=3, margin=50.0):
+    return torch.nn.functional.one_hot(labels, classes).permute(0, 3, 1, 2).float() * margin
+
+
+def test_rare_classes_weigh_more_and_the_mean_is_one():
+    labels = np.repeat([0, 1, 2, CAMVID_VOID], [900, 90, 10, 500]).astype(np.uint8)
+    weights = class_weights(labels, 3)
+    assert weights[0] < weights[1] < weights[2] < 10 * weights[0]
+    assert (weights * torch.tensor([0.9, 0.09, 0.01])).sum().item() == pytest.approx(1, abs=1e-5)
+
+
+def test_labels_at_another_size_keep_to_the_middle():
+    labels = torch.arange(64).view(1, 8, 8)
+    assert at_size(labels, (2, 2)).tolist() == [[[18, 22], [50, 54]]]
+    assert at_size(labels, (8, 8)) is labels
+
+
+def test_the_parsing_loss_is_the_weighted_mean():
+    labels = torch.tensor([[[0, 1], [2, CAMVID_VOID]]])
+    weights = torch.tensor([1.0, 2.0, 5.0])
+    assert parsing_loss(torch.zeros(1, 3, 2, 2), labels, weights).item() == pytest.approx(np.log(3), abs=1e-6)
+    logits = torch.randn(1, 3, 2, 2)
+    each = -logits.log_softmax(1)
+    expected = (each[0, 0, 0, 0] + 2 * each[0, 1, 0, 1] + 5 * each[0, 2, 1, 0]) / 8
+    assert parsing_loss(logits, labels, weights).item() == pytest.approx(expected.item(), abs=1e-6)
+
+
+def test_void_alone_costs_nothing():
+    void = torch.full((1, 4, 4), CAMVID_VOID)
+    logits = torch.randn(1, 3, 4, 4, requires_grad=True)
+    total = parsing_loss(logits, void, torch.ones(3)) + lovasz_softmax(logits, void)
+    total.backward()
+    assert total.item() == 0
+    assert logits.grad.abs().sum() == 0
+
+
+def test_lovasz_of_a_sure_answer_is_one_less_its_iou():
+    torch.manual_seed(0)
+    labels, answers = torch.randint(0, 3, (2, 2, 6, 5))
+    labels[0, 0] = CAMVID_VOID
+    counted = labels != CAMVID_VOID
+    iou = [
+        ((labels == c) & (answers == c))[counted].sum() / ((labels == c) | (answers == c))[counted].sum()
+        for c in range(3)
+    ]
+    found = lovasz_softmax(sure(answers), labels).item()
+    assert found == pytest.approx(1 - torch.stack(iou).mean().item(), abs=1e-5)
+    assert lovasz_softmax(sure(labels.clamp(max=2)), labels).item() == pytest.approx(0, abs=1e-5)
+
+
+def test_lovasz_goes_down_its_gradient():
+    torch.manual_seed(0)
+    labels = torch.randint(0, 3, (1, 6, 5))
+    logits = torch.randn(1, 3, 6, 5, requires_grad=True)
+    before = lovasz_softmax(logits, labels)
+    (grad,) = torch.autograd.grad(before, logits)
+    assert lovasz_softmax(logits - 5 * grad, labels) < before
