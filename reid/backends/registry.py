@@ -209,6 +209,7 @@ class Source:
     find: Callable[[str], type[Backend] | None]
     listed: Callable[[], Iterable[type[Backend]]] = tuple
 
+
 _registered: dict[str, type[Backend]] = {}
 _instances: dict[str, Backend] = {}
 _sources: list[Source] = []

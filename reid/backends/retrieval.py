@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -109,7 +110,9 @@ def assemble(network: str, state: Mapping[str, Tensor], of: str, *, pooling: str
     try:
         net.load_state_dict(tensors, assign=True)
     except RuntimeError as error:
-        raise WeightsError(f"The weights of {of} are of another network than {network}; take the right file.") from error
+        raise WeightsError(
+            f"The weights of {of} are of another network than {network}; take the right file."
+        ) from error
     return net.eval()
 
 
@@ -123,7 +126,7 @@ def inference_copy(net: RetrievalNet) -> RetrievalNet:
         if not isinstance(module, nn.Sequential):
             continue
         layers = list(module.named_children())
-        for (name, conv), (after, norm) in zip(layers, layers[1:], strict=False):
+        for (name, conv), (after, norm) in pairwise(layers):
             if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
                 setattr(module, name, fuse_conv_bn_eval(conv, norm))
                 setattr(module, after, nn.Identity())
@@ -141,33 +144,34 @@ SMALL_SIZE = (128, 128)
 _RESIZED = "resized to {}x{}, aspect not kept (area when it shrinks, bilinear when it grows); {}"
 _IMAGENET_NORM = "ImageNet mean and deviation"
 
+_PAPERS = {
+    "alexnet": "Krizhevsky et al., NIPS 2012",
+    "vggnet": "Simonyan and Zisserman, ICLR 2015",
+    "googlenet": "Szegedy et al., CVPR 2015",
+    "resnet": "He et al., CVPR 2016",
+}
 _PARTWISE = {
-    "alexnet": (384, "AlexNet with batch norm: five convolutions, the fastest of the family.", "NIPS 2012"),
-    "vggnet": (320, "VGG-16 a quarter as wide: thirteen 3x3 convolutions.", "ICLR 2015"),
-    "googlenet": (512, "GoogLeNet half as wide: nine blocks of parallel branches.", "CVPR 2015"),
+    "alexnet": (384, "AlexNet with batch norm, five convolutions"),
+    "vggnet": (320, "VGG-16 a quarter as wide, thirteen 3x3 convolutions"),
+    "googlenet": (512, "GoogLeNet half as wide, nine blocks of parallel branches"),
 }
-_AUTHORS = {
-    "alexnet": "Krizhevsky et al.",
-    "vggnet": "Simonyan and Zisserman",
-    "googlenet": "Szegedy et al.",
-    "resnet": "He et al.",
-}
+"""Architecture -> dimension, and what it is."""
 
 
 def partwise_card(architecture: str) -> Card:
     """The card of a small network as it ships."""
-    dim, summary, venue = _PARTWISE[architecture]
+    dim, what = _PARTWISE[architecture]
     return Card(
         name=f"{architecture}.partwise",
         family="retrieval network",
         subject="any",
         does=("embed",),
-        summary=f"{summary[:-1]}; trained on people and on things.",
+        summary=f"{what}; trained on people and on things.",
         dim=dim,
         weights=f"{architecture}.partwise.safetensors",
         licence="research only (Market-1501; Caltech-101 CC BY 4.0)",
         research_only=True,
-        paper=f"{_AUTHORS[architecture]}, {venue}",
+        paper=_PAPERS[architecture],
         input_size=SMALL_SIZE,
         preprocessing=_RESIZED.format(*SMALL_SIZE, _IMAGENET_NORM),
     )
@@ -248,54 +252,55 @@ class ImageNet(RetrievalNetwork):
 
 
 def _published_name(name: str) -> str:
-    """`trunk.layer1.layer1.0.conv1.weight` -> `layer1.0.conv1.weight`; `trunk.stage1.features0.weight` -> `features.0...`"""
+    """`trunk.layer1.layer1.0.bn1.bias` -> `layer1.0.bn1.bias`; `trunk.stage1.features0.bias` -> `features.0.bias`."""
     inner = name.split(".", 2)[2]
     return f"features.{inner.removeprefix('features')}" if inner.startswith("features") else inner
 
 
 _PUBLISHED = {
-    "alexnet": (256, "AlexNet", 233, "7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02"),
-    "vggnet": (512, "VGG-16", 528, "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0"),
-    "googlenet": (1024, "GoogLeNet", 50, "1378be20a8e875cf1568b8a71654e704449655e34711a959a38b04fb34905cef"),
-    "resnet": (2048, "ResNet-50", 98, "0676ba61b6795bbe1773cffd859882e5e297624d384b6993f7c9e683e722fb8a"),
+    "alexnet": (
+        256,
+        "AlexNet",
+        Published("alexnet-owt-7be5be79.pth", "7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02", 233),
+    ),
+    "vggnet": (
+        512,
+        "VGG-16",
+        Published("vgg16-397923af.pth", "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0", 528),
+    ),
+    "googlenet": (
+        1024,
+        "GoogLeNet",
+        Published("googlenet-1378be20.pth", "1378be20a8e875cf1568b8a71654e704449655e34711a959a38b04fb34905cef", 50),
+    ),
+    "resnet": (
+        2048,
+        "ResNet-50",
+        Published("resnet50-0676ba61.pth", "0676ba61b6795bbe1773cffd859882e5e297624d384b6993f7c9e683e722fb8a", 98),
+    ),
 }
-_FILES = {
-    "alexnet": "alexnet-owt-7be5be79.pth",
-    "vggnet": "vgg16-397923af.pth",
-    "googlenet": "googlenet-1378be20.pth",
-    "resnet": "resnet50-0676ba61.pth",
-}
-_VENUES = {"alexnet": "NIPS 2012", "vggnet": "ICLR 2015", "googlenet": "CVPR 2015", "resnet": "CVPR 2016"}
+"""Architecture -> dimension, what it is, and where its weights are."""
+
 # torchvision's GoogLeNet came from TensorFlow, and takes pictures in -1..1.
 _HALVES = (0.5, 0.5, 0.5)
 
-for _name, (_dim, _title, _megabytes, _sha256) in _PUBLISHED.items():
-    _halves = _name == "googlenet"
+for _name, (_dim, _what, _file) in _PUBLISHED.items():
+    _range = {"mean": _HALVES, "std": _HALVES} if _name == "googlenet" else {}
     register(
         Card(
             name=f"{_name}.imagenet",
             family="retrieval network",
             subject="any",
             does=("embed",),
-            summary=f"{_title} at full width with torchvision's ImageNet weights ({_megabytes} MB, fetched when asked for).",
+            summary=f"{_what} at full width with torchvision's ImageNet weights ({_file.megabytes} MB, not shipped).",
             dim=_dim,
-            weights=_FILES[_name],
+            weights=_file.name,
             licence="BSD-3-Clause (trained on ImageNet)",
-            paper=f"{_AUTHORS[_name]}, {_VENUES[_name]}",
+            paper=_PAPERS[_name],
             input_size=(224, 224),
-            preprocessing=_RESIZED.format(224, 224, "-1..1" if _halves else _IMAGENET_NORM),
+            preprocessing=_RESIZED.format(224, 224, "-1..1" if _range else _IMAGENET_NORM),
         )
-    )(
-        type(
-            f"{_title.replace('-', '')}ImageNet",
-            (ImageNet,),
-            {
-                "network": f"{_name}.imagenet",
-                "file": Published(_FILES[_name], _sha256, _megabytes),
-                **({"mean": _HALVES, "std": _HALVES} if _halves else {}),
-            },
-        )
-    )
+    )(type(f"{_name.title()}ImageNet", (ImageNet,), {"network": f"{_name}.imagenet", "file": _file, **_range}))
 
 
 def _with_pooling(name: str) -> type[Backend] | None:

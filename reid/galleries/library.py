@@ -17,6 +17,7 @@ from reid.galleries import transfer
 from reid.galleries.catalogue import Catalogue
 from reid.galleries.database import Database
 from reid.galleries.gallery import Gallery, GalleryInfo
+from reid.places import data_folder as default_root
 
 MAX_OPEN = 32
 
@@ -44,15 +45,6 @@ def check_name(name: str) -> str:
     if clean[0] == "." or clean[-1] == ".":
         raise GalleryError(f"The gallery name {clean!r} must not begin or end with a dot.")
     return clean
-
-
-def default_root() -> Path:
-    """`$PARTWISE_DATA`, or else the user's data folder."""
-    if os.environ.get("PARTWISE_DATA"):
-        return Path(os.environ["PARTWISE_DATA"]).expanduser()
-    from platformdirs import user_data_dir
-
-    return Path(user_data_dir("partwise", appauthor=False))
 
 
 class Library:
