@@ -45,10 +45,12 @@ def bit_fisher(descriptors: np.ndarray, centres: np.ndarray, ones: np.ndarray, p
     Returns:
         (K * d,) float32 of unit length; all zero for N = 0.
     """
-    sums = np.zeros((len(centres), projection.shape[1]), np.float32)
-    for nearest in _assign(hamming(descriptors, centres)):
-        sums += _belongs(nearest, len(centres)) @ (bit_deviations(descriptors, nearest, ones) @ projection)
-    return _normalise(sums)
+    # Distances are whole numbers: of centres that are equally near, the first is taken.
+    nearest = _assign(hamming(descriptors, centres) + np.arange(len(centres), dtype=np.float32) / len(centres))
+    members = np.sum([_belongs(each, len(centres)) for each in nearest], axis=0)
+    # What `bit_deviations` gives, summed by centre before anything is multiplied.
+    deviations = (members @ unpack(descriptors) - members.sum(1, keepdims=True) * ones) / np.sqrt(ones * (1 - ones))
+    return _normalise(deviations @ projection)
 
 
 def bit_deviations(descriptors: np.ndarray, nearest: np.ndarray, ones: np.ndarray) -> np.ndarray:
@@ -70,8 +72,10 @@ def hamming(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _assign(distances: np.ndarray) -> np.ndarray:
-    """Each descriptor's nearest centres: (N, K) -> (ASSIGNED, N)."""
-    return np.argsort(distances, axis=1, kind="stable")[:, :ASSIGNED].T
+    """Each descriptor's nearest centres, in no order: (N, K) -> (ASSIGNED, N)."""
+    if distances.shape[1] <= ASSIGNED:
+        return np.repeat(np.arange(distances.shape[1])[:, None], len(distances), axis=1)
+    return np.argpartition(distances, ASSIGNED - 1, axis=1)[:, :ASSIGNED].T
 
 
 def _belongs(nearest: np.ndarray, count: int) -> np.ndarray:

@@ -1,6 +1,7 @@
 import numpy as np
 
-from reid.backends.aggregate import ASSIGNED, bit_fisher, hamming, unpack, vlad
+from reid.backends.aggregate import ASSIGNED, bit_deviations, bit_fisher, hamming, unpack, vlad
+from reid.embedding import l2_normalise
 
 
 def test_hamming_counts_differing_bits():
@@ -45,6 +46,20 @@ def test_bits_as_expected_say_nothing_and_deviating_ones_do():
     # Two opposite descriptors are what the centre expects on average.
     balanced = bit_fisher(np.array([[0b11110000], [0b00001111]], np.uint8), centres, ones, projection)
     np.testing.assert_allclose(balanced, 0)
+
+
+def test_bits_are_weighed_descriptor_by_descriptor():
+    rng = np.random.default_rng(0)
+    descriptors, centres = rng.integers(0, 256, (60, 4), dtype=np.uint8), rng.integers(0, 256, (8, 4), dtype=np.uint8)
+    ones, projection = rng.uniform(0.1, 0.9, (8, 32)).astype(np.float32), rng.normal(size=(32, 5)).astype(np.float32)
+    sums = np.zeros((8, 5))
+    for descriptor in descriptors:
+        distances = hamming(descriptor[None], centres)[0]
+        for centre in np.argsort(distances, kind="stable")[:ASSIGNED]:
+            sums[centre] += (bit_deviations(descriptor[None], np.array([centre]), ones) @ projection)[0]
+    rooted = np.sign(sums) * np.sqrt(np.abs(sums))
+    expected = l2_normalise(l2_normalise(rooted).ravel())
+    np.testing.assert_allclose(bit_fisher(descriptors, centres, ones, projection), expected, atol=1e-5)
 
 
 def test_no_descriptors_give_the_zero_vector():
