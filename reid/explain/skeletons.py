@@ -59,31 +59,35 @@ def in_space(people: Mapping[str, Skeleton]) -> Figure:
     """
     from plotly import graph_objects
 
-    traces = []
+    traces, places = [], []
     aside = 0.0
     for n, (name, skeleton) in enumerate(people.items()):
         # Camera axes are x right, y down, z away; a figure has its third axis up.
         place = np.stack([skeleton.xyz[:, 0], skeleton.xyz[:, 2], -skeleton.xyz[:, 1]], 1).astype(float)
         place[:, 0] += aside - (place[:, 0].min() if n else 0)
         aside = place[:, 0].max() + 0.4
+        places.append(place)
         certain = skeleton.confidence >= CERTAIN
         for shown, opacity in ((True, 1.0), (False, 0.3)):
             bones = [(a, b) for a, b in skeleton.bones if bool(certain[a] and certain[b]) == shown]
             traces.append(_bones(graph_objects, place, bones, name, PEOPLE[n % len(PEOPLE)], opacity, legend=shown))
     figure = graph_objects.Figure(traces)
-    hidden = {"visible": False}
+    corners = np.array([np.min(places, axis=(0, 1)), np.max(places, axis=(0, 1))])
+    middle, half = corners.mean(0), 0.55 * np.ptp(corners, axis=0).max()
+    # One length for all three axes, so that nobody is squeezed and one person fits as two do.
+    x, y, z = ({"visible": False, "range": [float(m - half), float(m + half)]} for m in middle)
     figure.update_layout(
         template=None,
-        height=420,
+        height=360,
         margin={"l": 0, "r": 0, "t": 0, "b": 0},
         paper_bgcolor="rgba(0,0,0,0)",
         legend={"orientation": "h", "y": 0, "font": {"color": "#888"}},
         scene={
-            "aspectmode": "data",
-            "xaxis": hidden,
-            "yaxis": hidden,
-            "zaxis": hidden,
-            "camera": {"eye": {"x": 0.4, "y": -1.7, "z": 0.3}, "up": {"x": 0, "y": 0, "z": 1}},
+            "aspectmode": "cube",
+            "xaxis": x,
+            "yaxis": y,
+            "zaxis": z,
+            "camera": {"eye": {"x": 0.35, "y": -1.5, "z": 0.2}, "up": {"x": 0, "y": 0, "z": 1}},
         },
     )
     return figure

@@ -18,12 +18,12 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 import gradio as gr
 
 from reid.studio import Limits, Studio
-from reid.ui import galleries, search
+from reid.ui import compose, galleries, search
 from reid.ui.frame import FAVICON, FOOTER, HEADER
 from reid.ui.markup import text
 from reid.ui.theme import STYLESHEET, theme
 
-TABS = (search, galleries)
+TABS = (search, compose, galleries)
 
 
 def build(studio: Studio) -> gr.Blocks:

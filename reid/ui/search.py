@@ -7,17 +7,13 @@ from typing import Any
 
 import gradio as gr
 
-from reid.datasets import Sample
-from reid.errors import ImageError
-from reid.galleries import Item
-from reid.images import image_size
 from reid.studio import Found, Studio
-from reid.ui import markup, results
+from reid.ui import markup, results, shelf
 from reid.ui.guard import guarded
 from reid.ui.markup import esc, picker
 from reid.ui.panels import PANELS
 from reid.ui.raw_image import raw_image
-from reid.ui.thumbnails import thumbnails
+from reid.ui.weights import PartSliders, collect
 
 TITLE = "Search"
 
@@ -58,18 +54,19 @@ def build(studio: Studio, page: gr.Blocks, tab: gr.Tab, chosen: gr.State) -> Non
                 cameras = gr.Dropdown([], label="Only from cameras", multiselect=True, elem_id="pw-cameras")
                 elsewhere = gr.Checkbox(label=_ELSEWHERE, visible=False, elem_id="pw-elsewhere")
                 rerank = gr.Radio([], label="Order of the best", elem_id="pw-rerank")
+            parts = PartSliders()
             go = gr.Button("Search", variant="primary", elem_id="pw-go")
         with gr.Column(scale=1, min_width=320, elem_id="pw-results"):
             status = markup.text(_INVITATION, elem_id="pw-status")
-            with gr.Column(visible=False, elem_id="pw-detail") as detail:
+            with gr.Column(visible=False, elem_id="pw-detail", elem_classes="pw-detail") as detail:
                 head = markup.text()
                 with gr.Row(elem_classes="pw-panels"):
                     panels = [panel.build() for panel in PANELS]
             grid = picker(elem_id="pw-grid")
             markup.text(results.HOW_TO_READ)
 
-    offered = [chosen, gallery, backend, card, examples, cameras, rerank]
-    settings = [query, gallery, backend, top, words, cameras, elsewhere, rerank]
+    offered = [chosen, gallery, backend, card, examples, cameras, rerank, *parts.offered]
+    settings = [query, gallery, backend, top, words, cameras, elsewhere, rerank, parts.weights]
     explained = [detail, head, *panels]
     answered = [found, status, grid, *explained]
 
@@ -90,9 +87,10 @@ def build(studio: Studio, page: gr.Blocks, tab: gr.Tab, chosen: gr.State) -> Non
             gr.Dropdown(names, value=gallery_name),
             gr.Dropdown(list(cards), value=backend_name),
             _card(card_),
-            _examples(mine, gallery_name),
+            shelf.examples(mine, gallery_name, "Or try one of these"),
             gr.Dropdown(mine.cameras(gallery_name), value=[]),
             gr.Radio([(_RERANKS[way], way) for way in ways], value=ways[0], visible=len(ways) > 1),
+            *parts.offer(card_),
         )
 
     @guarded
@@ -123,6 +121,7 @@ def build(studio: Studio, page: gr.Blocks, tab: gr.Tab, chosen: gr.State) -> Non
         cameras: list[str] | None,
         elsewhere: bool,
         rerank: str | None,
+        weights: dict[str, float] | None,
         request: gr.Request,
         progress: gr.Progress = gr.Progress(),  # noqa: B008 (Gradio finds it by this default)
     ) -> list[Any]:
@@ -138,6 +137,7 @@ def build(studio: Studio, page: gr.Blocks, tab: gr.Tab, chosen: gr.State) -> Non
             cameras=cameras or [],
             exclude_camera=mine.camera_of(path, gallery_name) if elsewhere else None,
             rerank=rerank or "none",
+            part_weights=weights,
             progress=lambda share, what: progress(share, desc=what),
         )
         return [result, results.summary(result), results.grid(mine, result), *results.explain(mine, result, 0)]
@@ -145,6 +145,9 @@ def build(studio: Studio, page: gr.Blocks, tab: gr.Tab, chosen: gr.State) -> Non
     @guarded
     def explain(event: gr.EventData, result: Found | None, request: gr.Request) -> list[Any]:
         return results.explain(studio.of(request.session_hash), result, event.index) if result else results.hidden()
+
+    def weigh(backend_name: str | None, *values: float) -> dict[str, float] | None:
+        return collect(next((c for c in studio.embedders() if c.name == backend_name), None), values)
 
     quiet: dict[str, Any] = {"show_progress": "hidden"}
     gr.on([page.load, tab.select], turn_to, [chosen, backend, free], offered, **quiet)
@@ -155,6 +158,8 @@ def build(studio: Studio, page: gr.Blocks, tab: gr.Tab, chosen: gr.State) -> Non
     # Uploaded, pasted, taken, chosen or cleared: of these, `change` alone sees all.
     asked = [query.change, go.click, words.submit, top.release, cameras.input, elsewhere.input, rerank.input]
     gr.on(asked, run, settings, answered, show_progress_on=status).then(None, js=_SHOW_RESULTS)
+    weighed = gr.on(parts.released, weigh, [backend, *parts.sliders], parts.weights, **quiet)
+    weighed.then(run, settings, answered, show_progress_on=status)
     grid.select(explain, found, explained, **quiet).then(None, js=_SHOW_DETAIL)
 
 
@@ -165,27 +170,3 @@ def _card(card: Any) -> str:
     parts = markup.chip(markup.count(len(card.parts), "part")) if card.parts else ""
     size = markup.chip(f"{card.dim:,} numbers")
     return f'<div class="pw-about"><p>{esc(card.summary)}</p><p>{terms}{size}{parts}</p></div>'
-
-
-def _examples(studio: Studio, gallery: str | None) -> str:
-    shown = studio.examples(gallery)
-    if not gallery or not shown:
-        return ""
-    buttons = "".join(
-        f'<button type="button" data-pick="{i}" aria-label="Search with example {esc(one.name)}">'
-        f'<img src="{uri}" alt=""></button>'
-        for i, (one, uri) in enumerate(zip(shown, thumbnails(studio, gallery, shown, 96), strict=True))
-    )
-    style = f'style="--pw-aspect: {markup.middle_aspect(map(_shape, shown)):.2f}"'
-    return (
-        f'<div class="pw-examples" role="group" aria-label="Examples" {style}>'
-        f"<span>Or try one of these</span>{buttons}</div>"
-    )
-
-
-def _shape(example: Sample | Item) -> tuple[int, int]:
-    """Width and height of an example, square where it cannot be read."""
-    try:
-        return image_size(example.path)
-    except ImageError:
-        return 1, 1

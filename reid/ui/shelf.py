@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from reid.datasets import Sample
+from reid.errors import ImageError
 from reid.galleries import GalleryInfo, Item
+from reid.images import image_size
 from reid.studio import Added, Studio
 from reid.ui import markup
 from reid.ui.markup import esc
@@ -96,3 +99,28 @@ def report(added: Added) -> str:
 def _size(info: GalleryInfo) -> str:
     size = markup.count(info.items, "picture")
     return f"{size}, {markup.count(info.identities, 'identity', 'identities')}" if info.identities else size
+
+
+def examples(studio: Studio, gallery: str | None, invitation: str) -> str:
+    """A gallery's examples to pick from."""
+    shown = studio.examples(gallery)
+    if not gallery or not shown:
+        return ""
+    buttons = "".join(
+        f'<button type="button" data-pick="{i}" aria-label="Search with example {esc(one.name)}">'
+        f'<img src="{uri}" alt=""></button>'
+        for i, (one, uri) in enumerate(zip(shown, thumbnails(studio, gallery, shown, 96), strict=True))
+    )
+    style = f'style="--pw-aspect: {markup.middle_aspect(map(_shape, shown)):.2f}"'
+    return (
+        f'<div class="pw-examples" role="group" aria-label="Examples" {style}>'
+        f"<span>{esc(invitation)}</span>{buttons}</div>"
+    )
+
+
+def _shape(example: Sample | Item) -> tuple[int, int]:
+    """Width and height of an example, square where it cannot be read."""
+    try:
+        return image_size(example.path)
+    except ImageError:
+        return 1, 1

@@ -18,11 +18,11 @@ from reid.ui.panels.space import Space
 
 
 class Panel(Protocol):
-    def build(self) -> Component:
-        """Make the panel's component; called once, inside the page that is being built."""
+    def build(self, place: str = "pw") -> Component:
+        """Make the panel's component, inside the page that is being built; `place` begins its element's id."""
 
     def show(self, comparison: Comparison) -> Any | None:
         """The component's new value for this pair, or None to hide the panel."""
 
 
-PANELS: tuple[Panel, ...] = (Pair(), PartBars(), BodyPanel(), Space())
+PANELS: tuple[Panel, ...] = (Pair(), PartBars(), Space(), BodyPanel())

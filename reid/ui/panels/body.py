@@ -18,8 +18,8 @@ from reid.ui.thumbnails import data_uri
 
 
 class BodyPanel:
-    def build(self) -> gr.HTML:
-        return text(elem_id="pw-body")
+    def build(self, place: str = "pw") -> gr.HTML:
+        return text(elem_id=f"{place}-body", elem_classes="pw-body")
 
     def show(self, comparison: Comparison) -> str | None:
         sides = [("Query", comparison.query, comparison.query_body)]

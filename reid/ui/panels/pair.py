@@ -17,8 +17,8 @@ _LINES = 60
 
 
 class Pair:
-    def build(self) -> gr.HTML:
-        return text(elem_id="pw-pair")
+    def build(self, place: str = "pw") -> gr.HTML:
+        return text(elem_id=f"{place}-pair", elem_classes="pw-pair")
 
     def show(self, comparison: Comparison) -> str:
         drawing = side_by_side(comparison.query, comparison.picture, comparison.matches)

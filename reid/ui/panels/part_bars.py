@@ -10,8 +10,8 @@ from reid.ui.markup import attributes, esc, text
 
 
 class PartBars:
-    def build(self) -> gr.HTML:
-        return text(elem_id="pw-parts")
+    def build(self, place: str = "pw") -> gr.HTML:
+        return text(elem_id=f"{place}-parts", elem_classes="pw-parts")
 
     def show(self, comparison: Comparison) -> str | None:
         if not comparison.bars:

@@ -14,8 +14,10 @@ _LEAST_JOINTS = 4
 
 
 class Space:
-    def build(self) -> gr.Plot:
-        return gr.Plot(label="In space: drag to turn", show_label=True, elem_id="pw-space")
+    def build(self, place: str = "pw") -> gr.Plot:
+        return gr.Plot(
+            label="In space: drag to turn", show_label=True, elem_id=f"{place}-space", elem_classes="pw-space"
+        )
 
     def show(self, comparison: Comparison) -> Any | None:
         people = {"Query": comparison.query_body, f"Result {comparison.hit.rank}": comparison.body}

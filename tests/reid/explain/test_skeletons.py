@@ -91,4 +91,15 @@ def test_the_figure_is_plain_json():
     """Packed arrays need a newer Plotly in the browser than the page brings."""
     text = in_space({"Query": standing()}).to_json()
     assert "bdata" not in text
-    assert json.loads(text)["layout"]["scene"]["aspectmode"] == "data"
+    assert json.loads(text)["layout"]["scene"]["aspectmode"] == "cube"
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_everybody_fits_unsqueezed(count):
+    figure = in_space({f"Person {n}": standing() for n in range(count)})
+    scene = figure.layout.scene
+    ranges = [scene.xaxis.range, scene.yaxis.range, scene.zaxis.range]
+    assert len({round(high - low, 6) for low, high in ranges}) == 1
+    for trace in figure.data:
+        for values, (low, high) in zip((trace.x, trace.y, trace.z), ranges, strict=True):
+            assert all(low < value < high for value in values if value is not None)
