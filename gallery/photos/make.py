@@ -23,7 +23,7 @@ PHOTOGRAPHS = {
     "chelsea": "cat, tabby fur, green eyes",
     "coffee": "coffee cup, saucer, spoon, wooden table",
     "rocket": "rocket, launch, smoke, night",
-    "retina": "retina, blood vessels, orange disc",
+    "coins": "coins, ancient Greek, rows on grey",
     "hubble_deep_field": "galaxies, stars, space",
     "clock": "wall clock, motion blur",
     "brick": "brick wall",
