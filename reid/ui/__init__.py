@@ -59,9 +59,9 @@ def launch(host: str | None = None, port: int | None = None, *, open_browser: bo
     limits = Limits(upload_files=500, private=True) if on_space else Limits()
     scratch = on_space and "PARTWISE_DATA" not in os.environ
     studio = Studio(Path(tempfile.mkdtemp(prefix="partwise-")) if scratch else None, limits=limits)
-    studio.start()
     # Four at a time, so that one visitor's indexing does not hold up the searches of the others.
-    build(studio).queue(default_concurrency_limit=4).launch(
+    page = build(studio).queue(default_concurrency_limit=4)
+    page.launch(
         server_name=host or ("0.0.0.0" if on_space else "127.0.0.1"),
         server_port=port,
         inbrowser=open_browser,
@@ -70,4 +70,7 @@ def launch(host: str | None = None, port: int | None = None, *, open_browser: bo
         favicon_path=FAVICON,
         theme=theme(),
         css_paths=[STYLESHEET],
+        prevent_thread_lock=True,
     )
+    studio.start()  # now that the page answers, so that loading networks does not hold it up
+    page.block_thread()
