@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,9 +41,10 @@ def _search(options: argparse.Namespace) -> None:
 
     picture = load_image(options.image)
     gallery = open_gallery(options.gallery)
+    backend = for_gallery(options.backend, gallery.folder)
     hits = search(
         gallery,
-        for_gallery(options.backend, gallery.folder),
+        backend,
         picture,
         top=options.top,
         cameras=options.camera,
@@ -51,6 +53,9 @@ def _search(options: argparse.Namespace) -> None:
         rerank=options.rerank,
         part_weights=dict(options.part) or None,
     )
+    note = backend.note(picture, hits.query) if hits.query is not None else None
+    if note:
+        print(f"{options.image}: {note}", file=sys.stderr)
     _print_hits(hits, options.json)
 
 
