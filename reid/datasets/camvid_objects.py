@@ -16,7 +16,7 @@ from reid.datasets.coco import AnnotatedFrame
 from reid.images import load_labels
 
 _LABELS = {"pedestrian": "person", "car": "car", "bicyclist": "bicycle"}
-_WIDEST = {"pedestrian": 0.9, "car": 2.6}  # width / height of one of them
+_WIDEST = {"pedestrian": 0.9, "car": 1.8}  # width / height of one of them
 _LOWEST = 8  # pixels; a lower piece is a speck that nobody can name
 
 

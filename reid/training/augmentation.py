@@ -111,13 +111,13 @@ def augment(
         matrix = _in_pixels(theta[i], picture.shape[:2], (h, w))
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         warped = cv2.warpAffine(picture, matrix, (w, h), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-        warped = _recolour(warped, rng, strength.colour, strength.grey)
+        warped = recolour(warped, rng, strength.colour, strength.grey)
         if rng.random() < strength.soft:
             factor = rng.uniform(0.35, 0.75)
             small = cv2.resize(warped, (round(w * factor), round(h * factor)), interpolation=cv2.INTER_AREA)
             warped = cv2.resize(small, (w, h), interpolation=cv2.INTER_LINEAR)
         moved[i] = warped
-    x = _normalised(moved)  # (N, H, W, 3)
+    x = normalised(moved)  # (N, H, W, 3)
     covered = np.zeros((n, h, w), bool)
     for i in range(n):
         if rng.random() < strength.erase:
@@ -128,18 +128,18 @@ def augment(
             other = int(rng.integers(n))
             if silhouettes is None:
                 where = _rectangle(h, w, rng)
-                x[i][where] = _normalised(moved[other][where])
+                x[i][where] = normalised(moved[other][where])
                 covered[i][where] = True
             else:
                 person, shape = _walk_in(pictures[other], silhouettes[other], (h, w), rng)
-                x[i][shape] = _normalised(person)[shape]
+                x[i][shape] = normalised(person)[shape]
                 covered[i] |= shape
     # Pictures lie channels last in memory already: the view is what the network wants.
     batch = torch.from_numpy(x).permute(0, 3, 1, 2)
     return Augmented(batch, torch.from_numpy(theta), torch.from_numpy(flip < 0), torch.from_numpy(covered))
 
 
-def _normalised(pictures: np.ndarray) -> np.ndarray:
+def normalised(pictures: np.ndarray) -> np.ndarray:
     """uint8 (..., W, 3) -> float32 of the same shape, as the networks take it."""
     width = pictures.shape[-2]
     # Rows of all three channels at once: a last axis of three is too short to be fast.
@@ -173,7 +173,7 @@ def _in_pixels(theta: np.ndarray, source: tuple[int, int], size: tuple[int, int]
     return back @ np.vstack([theta, [0, 0, 1]]) @ out
 
 
-def _recolour(picture: np.ndarray, rng: np.random.Generator, strength: float, grey: float) -> np.ndarray:
+def recolour(picture: np.ndarray, rng: np.random.Generator, strength: float, grey: float) -> np.ndarray:
     """Saturation, contrast, brightness and a cast, all in one affine map of colours."""
     if not strength and not grey:
         return picture

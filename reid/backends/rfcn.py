@@ -1,0 +1,91 @@
+"""R-FCN: finds people, cars and bicycles in whole frames."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from reid.backends.frames import frame_tensor
+from reid.backends.registry import Backend, Boxes, Card, check_installed, register
+from reid.backends.weights import checked_weights, load_weights
+from reid.errors import WeightsError
+
+if TYPE_CHECKING:
+    from models.rfcn import Detections
+
+LEAST = 0.05
+"""The lowest score that is told of; who wants certainty asks for more (see `reid.finding`)."""
+
+MOST = 300
+"""Boxes a frame."""
+
+
+def find(net: Any, frame: np.ndarray, least: float = LEAST, most: int = MOST) -> Boxes:
+    """Find with a network in a frame (H, W, 3) uint8 RGB; boxes come back in its pixels, cut at its borders.
+
+    Args:
+        net: a module with `detect`, as `models.rfcn.RFCN` has it.
+        least: lowest score that is kept.
+        most: boxes that are kept.
+    """
+    x, back = frame_tensor(frame)
+    (found,) = net.detect(x, least=least, most=most)
+    return in_frame(found, back, frame.shape[:2])
+
+
+def in_frame(found: Detections, back: np.ndarray, size: tuple[int, ...]) -> Boxes:
+    """What a network found in its input, in pixels of the frame of this (height, width)."""
+    from models.boxes import CLASSES
+
+    height, width = size[:2]
+    xyxy = np.clip(found.boxes.numpy() * back, 0, np.array([width, height] * 2)).astype(np.float32)
+    return Boxes(xyxy, tuple(CLASSES[i] for i in found.labels.tolist()), found.scores.numpy().astype(np.float32))
+
+
+class RFCNFinder(Backend):
+    """A feature pyramid, region proposals and position-sensitive score maps; see `models.rfcn`."""
+
+    card = Card(
+        name="rfcn",
+        family="region network",
+        subject="any",
+        does=("find",),
+        summary="Finds people, cars and bicycles in whole frames: feature pyramid and position-sensitive score maps.",
+        weights="rfcn.safetensors",
+        licence="research only (CamVid, Market-1501)",
+        research_only=True,
+        paper="Dai et al., NeurIPS 2016; Lin et al., CVPR 2017",
+        preprocessing="brought to 768x576 pixels in area, at most twice as large; ImageNet mean and deviation",
+    )
+    weights_sha256 = ""
+
+    def check(self) -> None:
+        checked_weights(str(self.card.weights), self.weights_sha256)
+        check_installed("torch", "torchvision")
+
+    def load(self) -> None:
+        if hasattr(self, "_net"):
+            return
+        state = load_weights(str(self.card.weights), self.weights_sha256)
+        import torch
+
+        from models.rfcn import RFCN
+
+        net = RFCN()
+        try:
+            net.load_state_dict(state)
+        except RuntimeError as error:
+            raise WeightsError(f"{self.card.weights} holds another network than this version's R-FCN.") from error
+        self._net = net.fuse().to(memory_format=torch.channels_last)
+
+    def recipe(self) -> dict[str, Any]:
+        return {**super().recipe(), "weights": self.weights_sha256}
+
+    def find(self, frame: np.ndarray) -> Boxes:
+        return find(self._net, frame)
+
+
+# Offered once its weights ship: their hash, above, is all that this takes.
+if RFCNFinder.weights_sha256:
+    register(RFCNFinder.card)(RFCNFinder)
