@@ -112,6 +112,17 @@ def test_embed_writes_names_and_vectors_and_names_what_is_no_picture(capsys, pic
     np.testing.assert_allclose(np.linalg.norm(data["vectors"], axis=1), 1, atol=1e-5)
 
 
+def test_a_picture_without_a_person_is_warned_of(capsys, pictures, monkeypatch):
+    run(capsys, "index", pictures, "--gallery", "street", "--backend", "hsv-stripes")
+    options = ("search", pictures / "0003_c1s1_000001_00.jpg", "--gallery", "street", "--backend", "hsv-stripes")
+    assert "nobody" not in run(capsys, *options)[2]
+    monkeypatch.setattr("reid.backends.colour.HsvStripes.note", lambda *_: "nobody is here")
+    status, found, err = run(capsys, *options, "--json")
+    assert status == 0
+    assert found["hits"]
+    assert "0003_c1s1_000001_00.jpg: nobody is here" in err
+
+
 def test_a_person_is_composed_of_two_others(capsys, pictures):
     one, other = (pictures / f"000{n}_c1s1_000001_00.jpg" for n in (1, 4))
     both = np.concatenate([cv2.imread(str(one))[:64], cv2.imread(str(other))[64:]])
