@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 
 from reid import __version__
@@ -21,6 +22,8 @@ from reid.errors import PartwiseError
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
     options = parser().parse_args(arguments)
+    if not sys.warnoptions:  # what libraries tell their developers is no news to a user
+        warnings.simplefilter("ignore", FutureWarning)
     try:
         options.run(options)
         sys.stdout.flush()

@@ -49,7 +49,7 @@ def add_json(parser: argparse.ArgumentParser, **settings: Any) -> None:
 
 
 def positive(text: str) -> int:
-    number = int(text)
+    number = int(text) if text.isdecimal() else 0
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a number from 1 up")
     return number

@@ -15,6 +15,7 @@ from reid.images import is_image_name, looks_like_image
 
 LAYOUTS: tuple[str, ...] = ("auto", "flat", "folders", "market1501", "cuhk03", "rendered", "corel", "camvid")
 
+MANIFEST = "manifest.csv"
 MARKET1501_SPLITS = {"query": "query", "bounding_box_test": "test", "bounding_box_train": "train"}
 CAMVID_SPLITS = ("train", "val", "test")
 
@@ -127,7 +128,7 @@ def walk(root: Path, recursive: bool = True, on_skip: OnSkip | None = None) -> l
                 skip(Path(entry.path), "a link to nothing" if entry.is_symlink() else "not a regular file")
             elif is_image_name(entry.name) or looks_like_image(entry.path):
                 found.append((prefix + entry.name, Path(entry.path)))
-            else:
+            elif entry.name != MANIFEST:
                 skip(Path(entry.path), "no picture")
         return None
 
@@ -146,7 +147,7 @@ def _is_text(name: str) -> bool:
 
 def manifest_of(root: Path) -> Path | None:
     """The manifest of a folder: `manifest.csv` in it or in its truth/."""
-    return next((path for path in (root / "manifest.csv", root / "truth" / "manifest.csv") if path.is_file()), None)
+    return next((path for path in (root / MANIFEST, root / "truth" / MANIFEST) if path.is_file()), None)
 
 
 def read_table(path: Path, needed: Sequence[str]) -> list[dict[str, str]]:

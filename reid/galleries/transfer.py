@@ -1,9 +1,9 @@
 """A gallery as a zip file: everything in plain formats, nothing trusted on the way back.
 
 In the file: `gallery.json` (format, name, recipes), `items.jsonl` (one item a line, in order), the pictures as
-`pictures/<sha256><suffix>`, and for each recipe `vectors/<hash>/{items,global,parts,visibility}.npy`, where `items`
-counts the lines of `items.jsonl` from 0. No path in the file is ever used as a path: pictures are kept under the hash
-of their bytes.
+`pictures/<sha256><suffix>`, for each recipe `vectors/<hash>/{items,global,parts,visibility}.npy`, where `items` counts
+the lines of `items.jsonl` from 0, and the codebooks learnt on the gallery. No path in the file is ever used as a path:
+pictures are kept under the hash of their bytes.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import struct
 import tempfile
 import zipfile
@@ -37,6 +38,9 @@ _ARRAYS = ("global", "parts", "visibility")
 _MAX_GROWTH = 20
 _ALWAYS = 50_000_000
 _MAX_LINE = 4_000_000
+_CODEBOOKS = "*.codebook.safetensors"
+_CODEBOOK = re.compile(r"[a-z0-9-]{1,40}\.codebook\.safetensors")
+_MAX_CODEBOOK = 4_000_000
 
 
 def export_zip(gallery: Gallery, file: Path) -> Path:
@@ -62,6 +66,8 @@ def export_zip(gallery: Gallery, file: Path) -> Path:
             places = {item.id: n for n, item in enumerate(items)}
             for recipe in recipes:
                 _write_vectors(archive, gallery, recipe, places)
+            for codebook in sorted(gallery.folder.glob(_CODEBOOKS)):
+                archive.write(codebook, codebook.name)
         umask = os.umask(0)
         os.umask(umask)
         part.chmod(0o666 & ~umask)
@@ -98,6 +104,7 @@ def import_zip(gallery: Gallery, file: Path) -> None:
         for recipe, backend in reader.head["recipes"].items():
             for chosen, embeddings in reader.vectors(recipe, len(ids)):
                 gallery.put_vectors(recipe, [ids[n] for n in chosen], embeddings, backend=backend)
+        reader.unpack_codebooks(gallery.folder)
 
 
 # Writing
@@ -235,6 +242,13 @@ class _Reader:
                 if len(seen) != start + size or min(chosen) < 0 or max(chosen) >= items:
                     raise ValueError("its vectors are of items that are not in it")
                 yield chosen, _plausible(Embeddings(*arrays))
+
+    def unpack_codebooks(self, folder: Path) -> None:
+        """Write the codebooks beside the catalogue; what they hold is checked whenever they are read."""
+        for name in filter(_CODEBOOK.fullmatch, self._archive.namelist()):
+            data = self.read(name, _MAX_CODEBOOK)
+            with self._errors():
+                (folder / name).write_bytes(data)
 
     def _rows(self, source: IO[bytes], shape: tuple[int, ...]) -> np.ndarray:
         dtype = np.dtype("<i8" if len(shape) == 1 else "<f4")

@@ -155,6 +155,7 @@ def search(
         items = {item.id: item for item in gallery.items(ids)}
         parts = _part_matches(gallery, backend, embedding, ids, recipe)
     # A picture that was removed while this ran is in the ranking, and not in the catalogue.
+    similarities = np.clip(similarities, -1, 1)  # a picture is like itself by 1, and not by what single precision adds
     left = [(i, float(s)) for i, s in zip(ids.tolist(), similarities, strict=True) if i in items]
     hits = [
         Hit(rank, items[i], similarity, margins[i], parts.get(i, {}), ranking.matches.get(i))
@@ -288,7 +289,7 @@ def _part_matches(
     if not names or not len(ids) or not len(query.parts):
         return {}
     found, embeddings = gallery.vectors(recipe, ids)
-    cosines, visibility = part_cosines(query, embeddings), shared_visibility(query, embeddings)
+    cosines, visibility = np.clip(part_cosines(query, embeddings), -1, 1), shared_visibility(query, embeddings)
     return {
         int(i): {
             name: PartMatch(float(c), float(v)) for name, c, v in zip(names, cosines[n], visibility[n], strict=True)

@@ -188,6 +188,7 @@ def test_bad_input_is_one_line_and_exit_2(capsys, arguments, says, tmp_path, mon
     [
         ("search", "a.jpg"),
         ("search", "a.jpg", "--gallery", "g", "--backend", "b", "--top", "0"),
+        ("search", "a.jpg", "--gallery", "g", "--backend", "b", "--top", "ten"),
         ("search", "a.jpg", "--gallery", "g", "--backend", "b", "--part", "torso"),
         ("search", "a.jpg", "--gallery", "g", "--backend", "b", "--part", "torso=-1"),
         ("compose", "--like", "a.jpg", "--gallery", "g", "--backend", "b"),

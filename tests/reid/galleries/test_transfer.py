@@ -296,3 +296,18 @@ def test_export_obeys_the_umask(library, gallery, tmp_path):
         assert library.export_zip(gallery.name, tmp_path / "m.zip").stat().st_mode & 0o777 == 0o640
     finally:
         os.umask(old)
+
+
+def test_codebooks_go_along_and_nothing_else_does(library, tmp_path):
+    gallery = library.create("own words")
+    (gallery.folder / "orb.codebook.safetensors").write_bytes(b"learnt here")
+    (gallery.folder / "notes.txt").write_text("private")
+    file = library.export_zip("own words", tmp_path / "own.zip")
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.writestr("../sift.codebook.safetensors", b"elsewhere")
+        archive.writestr("a/surf.codebook.safetensors", b"deeper")
+    assert "notes.txt" not in zipfile.ZipFile(file).namelist()
+    back = library.import_zip(file, "back")
+    kept = {path.name: path.read_bytes() for path in back.folder.rglob("*.codebook.safetensors")}
+    assert kept == {"orb.codebook.safetensors": b"learnt here"}
+    assert not list(library.root.rglob("sift.codebook*"))

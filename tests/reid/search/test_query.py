@@ -371,3 +371,12 @@ def test_json_has_what_the_command_line_promises(gallery, picture):
     assert set(first["parts"]["upper"]) == {"similarity", "visibility"}
     region = replace(gallery.items(limit=1)[0], box=(1.0, 2.0, 3.0, 4.0), frame=5, time=0.2)
     assert Hit(1, region, 1.0, None, {}).as_dict()["box"] == (1.0, 2.0, 3.0, 4.0)
+
+
+def test_no_similarity_exceeds_one(gallery, picture, monkeypatch):
+    """In single precision a picture may be more like itself than by 1."""
+    from reid.galleries import FaissStore
+
+    found = FaissStore.search
+    monkeypatch.setattr(FaissStore, "search", lambda *a, **k: (found(*a, **k)[0], found(*a, **k)[1] + np.float32(2)))
+    assert {hit.similarity for hit in search(gallery, BACKEND, picture).hits} == {1.0}
