@@ -13,6 +13,7 @@ from models.gpn.anatomy import JOINTS, LABELS, PARTS
 from models.gpn.network import GPN
 from reid.backends import cards
 from reid.backends.gpn import LEGIBLE, PALETTE, SEEN, VIEWS, Gpn, GpnSynthetic, GraphPoseNetwork
+from reid.backends.tensors import to_tensor
 from reid.backends.weights import WEIGHTS
 from reid.embedding import Embedding
 from reid.errors import WeightsError
@@ -126,6 +127,18 @@ def test_the_views_of_the_whole_weigh_the_same(backend):
     vector = backend.embed([textured(128, 64)])[0].global_
     lengths = [np.linalg.norm(view) for view in np.split(vector, [512, 768])]
     assert lengths == pytest.approx([3**-0.5] * 3, abs=1e-4)
+
+
+def test_folded_norms_change_nothing(backend, folder):
+    net = GPN()
+    state = load_file(folder / "gpn.safetensors")
+    net.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
+    picture = textured(128, 64)
+    with torch.inference_mode():
+        out = net.eval()(to_tensor([picture], (256, 128)))
+    found = backend._run([picture])
+    for key in ("neck", "stripes", "parts", "parse", "xyz"):
+        np.testing.assert_allclose(found[key], out[key].numpy(), atol=1e-3, rtol=1e-3)
 
 
 def test_half_precision_weights_run_in_full(backend):
