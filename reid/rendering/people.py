@@ -13,6 +13,7 @@ from reid.rendering.cameras import FixedCamera
 from reid.rendering.mesh import Mesh
 from reid.rendering.paint import Camera, Canvas, Surface, paint
 from reid.rendering.person import Person
+from reid.rendering.raster import project
 from reid.rendering.truth import JOINTS, LABEL
 
 SIZE = (256, 128)
@@ -68,11 +69,8 @@ def _attempt(
     point = camera.place(rng)
     bearing = float(np.arctan2(point[1] - camera.view.eye[1], point[0] - camera.view.eye[0]))
     yaw = float(rng.uniform(0, 2 * np.pi))
-    posed = person.pose(rng, yaw + bearing - np.pi / 2)
-    ground = np.array([*point, 0.0])
-    mesh = posed.mesh.moved(posed.mesh.vertices + ground.astype(np.float32))
-    joints = posed.joints + ground
-    box = _box(camera.view, mesh, rng)
+    posed = person.pose(rng, yaw + bearing - np.pi / 2, point)
+    box = _box(camera.view, posed.mesh, rng)
     canvas, view = camera.crop(box, height, width)
     light = camera.light.in_shade(camera.sunlit(point))
     if others and rng.random() < 0.2:
@@ -80,11 +78,11 @@ def _attempt(
     if rng.random() < 0.08:
         _stand_before(canvas, view, camera, point, rng)
     canvas.labels[:] = 0
-    paint(canvas, mesh, person.surface, view, light, feet=posed.feet + point, phase=float(rng.random()))
+    paint(canvas, posed.mesh, person.surface, view, light, feet=posed.feet, phase=float(rng.random()))
     shown = canvas.labels > 0
     if shown.mean() < 0.08:
         return None
-    seen = view.project(joints)
+    seen = view.project(posed.joints)
     visible = _visible(canvas, seen)
     rows, columns = np.flatnonzero(shown.any(1)), np.flatnonzero(shown.any(0))
     native = (box[3] - box[1]) / height
@@ -94,7 +92,7 @@ def _attempt(
         mask=canvas.labels,
         joints=seen[:, :2].astype(np.float32),
         visible=visible,
-        joints_3d=view.to_camera(joints).astype(np.float32),
+        joints_3d=view.to_camera(posed.joints).astype(np.float32),
         intrinsics=np.array([view.fx, view.fy, view.cx, view.cy], np.float32),
         box=np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], np.float32),
         yaw=yaw,
@@ -104,10 +102,8 @@ def _attempt(
 
 def _box(view: Camera, mesh: Mesh, rng: np.random.Generator) -> tuple[float, float, float, float]:
     """A detector's box around a mesh, XYXY in frame pixels: about 1 : 2, not exact, at times badly cut."""
-    seen = view.project(mesh.vertices[mesh.cut >= 0])
-    seen = seen[seen[:, 2] > 0.1]
-    (left, top), (right, bottom) = np.percentile(seen[:, :2], [0.2, 99.8], axis=0)
-    tall = (bottom - top) * rng.uniform(0.99, 1.1)
+    left, top, right, bottom = project(mesh.vertices, mesh.cut, view.matrix())[1].tolist()
+    tall = (bottom - top) * rng.uniform(0.98, 1.09)
     wide = tall * 0.44 * np.exp(rng.normal(0, 0.09))
     wide = max(wide, (right - left) * rng.uniform(0.75, 1.0))
     x = (left + right) / 2 + rng.normal(0, 0.035) * tall
@@ -136,10 +132,9 @@ def _pass_by(
     behind = rng.uniform(0.5, 4.0) if rng.random() < 0.72 else -rng.uniform(0.5, 1.2)
     aside = rng.choice([-1, 1]) * (rng.uniform(0.25, 0.8) if behind > 0 else rng.uniform(0.38, 0.65))
     place = point + behind * ray + aside * across
-    posed = other.pose(rng, float(rng.uniform(0, 2 * np.pi)))
-    mesh = posed.mesh.moved(posed.mesh.vertices + np.array([*place, 0], np.float32))
+    posed = other.pose(rng, float(rng.uniform(0, 2 * np.pi)), place)
     light = camera.light.in_shade(camera.sunlit(place))
-    paint(canvas, mesh, other.surface, view, light, samples=1, feet=posed.feet + place, phase=float(rng.random()))
+    paint(canvas, posed.mesh, other.surface, view, light, samples=1, feet=posed.feet, phase=float(rng.random()))
 
 
 def _stand_before(

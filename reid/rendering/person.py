@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
 
 from reid.rendering import materials as m
-from reid.rendering.anatomy import measure
+from reid.rendering.anatomy import mean_of_corners, measure
 from reid.rendering.assets import Assets, dress_from_assets, hair_from_assets
 from reid.rendering.bags import carry_bag, hold_item
 from reid.rendering.body import Body, load_body
@@ -33,7 +34,7 @@ _TWINS = 0.4  # share of identities that resemble the one before them
 
 @dataclass(frozen=True)
 class Posed:
-    """A person in a pose, standing on z = 0 around the origin, turned as asked."""
+    """A person in a pose, standing on z = 0."""
 
     mesh: Mesh
     joints: np.ndarray
@@ -56,11 +57,11 @@ class Person:
     heads: np.ndarray
     joint_vertices: np.ndarray
     sole: float
-    body: Body
 
-    def pose(self, rng: np.random.Generator, yaw: float) -> Posed:
-        """The person in a pose drawn at random, turned by `yaw` (0 faces -Y, counter-clockwise from above)."""
-        body = self.body
+    def pose(self, rng: np.random.Generator, yaw: float, place: np.ndarray) -> Posed:
+        """The person in a pose drawn at random at a `place` (2,) on the ground, turned by `yaw` (0 faces -Y,
+        counter-clockwise from above)."""
+        body = load_body()
         transforms = bone_transforms(draw_pose(rng, self.heads, body, self.outfit.habit), self.heads, body)
         hang = []
         for side in ("L", "R"):
@@ -71,9 +72,6 @@ class Person:
         mesh = self.mesh
         assert mesh.weights is not None
         assert mesh.influences is not None
-        vertices = skin(
-            mesh.vertices, mesh.weights, mesh.influences, transforms, mesh.loose, mesh.outward, float(rng.uniform(0, 6))
-        )
         ids = body.joint_ids
         still = np.zeros(len(ids), np.float32)
         sources = skin(
@@ -84,8 +82,14 @@ class Person:
         middle = np.array([*joints[11:13, :2].mean(0), joints[17:23, 2].min() - self.sole])
         c, s = np.cos(yaw), np.sin(yaw)
         turn = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
-        vertices = ((vertices - middle) @ turn.T).astype(np.float32)
-        joints = (joints - middle) @ turn.T
+        ground = np.array([*place, 0.0])
+        joints = (joints - middle) @ turn.T + ground
+        transforms = turn @ transforms
+        transforms[:, :, 3] += ground - turn @ middle
+        vertices = skin(
+            mesh.vertices, mesh.weights, mesh.influences, transforms.astype(np.float32), mesh.loose, mesh.outward,
+            float(rng.uniform(0, 6)),
+        )  # fmt: skip
         return Posed(mesh.moved(vertices), joints, joints[[15, 16, 17, 18], :2])
 
 
@@ -141,7 +145,7 @@ def dress(
     hold_item(d, outfit)
     _skin(d, tone)
     sole = float(body.joints(vertices)[17:23, 2].min()) - anatomy.sole + 0.012
-    return Person(outfit, merge(d.parts), d.surface.table(), heads, vertices[body.joint_ids], sole, body)
+    return Person(outfit, merge(d.parts), d.surface.table(), heads, vertices[body.joint_ids], sole)
 
 
 def _phenotype(rng: np.random.Generator, female: bool, race: np.ndarray) -> dict[str, float]:
@@ -167,15 +171,15 @@ def _skin(d: Dressing, tone: np.ndarray) -> None:
     eye = d.surface.add(m.PLAIN, (0.22, 0.18, 0.16), gloss=0.3)
     faces = body.faces["body"]
     label = np.where(
-        a.head[faces].mean(1) > 0.5,
+        mean_of_corners(a.head, faces) > 0.5,
         LABEL["face"],
         np.where(
-            a.arm[faces].mean(1) > 0.5,
+            mean_of_corners(a.arm, faces) > 0.5,
             LABEL["arm"],
             np.where(
-                a.foot[faces].mean(1) > 0.5,  # what sandals show of a foot counts as the shoe
+                mean_of_corners(a.foot, faces) > 0.5,  # what sandals show of a foot counts as the shoe
                 LABEL["shoe"],
-                np.where(a.leg[faces].mean(1) > 0.5, LABEL["leg"], LABEL["torso skin"]),
+                np.where(mean_of_corners(a.leg, faces) > 0.5, LABEL["leg"], LABEL["torso skin"]),
             ),
         ),
     )
@@ -199,9 +203,17 @@ def _skin(d: Dressing, tone: np.ndarray) -> None:
 
 
 def _skin_texture(tone: np.ndarray, body: Body) -> np.ndarray:
+    """(256, 256, 4) uint8, in the body's texture coordinates."""
+    picture = np.empty((256, 256, 4), np.uint8)
+    np.clip(255 * tone.astype(np.float32) * _complexion(body), 0, 255, out=picture[..., :3], casting="unsafe")
+    picture[..., 3] = 255
+    return picture
+
+
+@functools.cache
+def _complexion(body: Body) -> np.ndarray:
+    """(256, 256, 3) float32: how lips, eyelids and unevenness tint the skin."""
     lips, eyelids = (np.float32(1 / 255) * mask[..., None] for mask in (body.lips, body.eyelids))
-    skin_ = np.ones((256, 256, 3), np.float32) * tone.astype(np.float32)
-    skin_ = skin_ * (1 - lips) + skin_ * np.array([0.85, 0.55, 0.55], np.float32) * lips
-    skin_ = skin_ * (1 - 0.35 * eyelids)
-    mottled = 1 + 0.05 * m.noise()[::2, ::2, 1:2]
-    return np.dstack([np.clip(skin_ * mottled, 0, 1) * 255, np.full((256, 256), 255)]).astype(np.uint8)
+    tint = 1 + lips * np.array([-0.15, -0.45, -0.45], np.float32)
+    mottled = 1 + 0.05 * m.NOISE_UNIT * m.noise()[..., 1:2].astype(np.float32)
+    return (tint * (1 - 0.35 * eyelids) * mottled).astype(np.float32)

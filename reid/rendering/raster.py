@@ -1,4 +1,4 @@
-"""Which triangle each pixel sees: a z-buffer with cut outlines and cut-out textures."""
+"""Which triangle each pixel sees: a z-buffer with cut outlines and cut-out textures, for cameras and for the sun."""
 
 from __future__ import annotations
 
@@ -8,7 +8,37 @@ import numba as nb
 import numpy as np
 
 FAR = np.float32(1e9)
-_NEAR = 0.05
+_NEAR = 0.05  # metres; what is nearer, or behind the eye, is not drawn
+
+
+@nb.njit(cache=True, fastmath=True)
+def project(vertices: np.ndarray, cut: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Bring vertices to the screen.
+
+    Args:
+        vertices: (N, 3). cut: (N,), as in `Mesh`.
+        matrix: (4, 4) float64 that takes (x, y, z, 1) to x, y, nearness and 1, all times the fourth of them.
+
+    Returns:
+        (N, 4) float32: x and y in pixels; nearness, which is linear on the screen and larger in front; weight, by
+        which what lies on the surface interpolates, 0 where it cannot be seen. A camera's nearness and weight are one
+        over the depth in metres; the sun's are the height towards it, and 1.
+        (4,) float64 XYXY around what the cut leaves; the left lies right of the right where nothing is seen.
+    """
+    screen = np.empty((len(vertices), 4), np.float32)
+    left, top, right, bottom = np.inf, np.inf, -np.inf, -np.inf
+    for i in range(len(vertices)):
+        x, y, z = vertices[i, 0], vertices[i, 1], vertices[i, 2]
+        w = matrix[3, 0] * x + matrix[3, 1] * y + matrix[3, 2] * z + matrix[3, 3]
+        weight = 1.0 / w if w > _NEAR else 0.0
+        px = (matrix[0, 0] * x + matrix[0, 1] * y + matrix[0, 2] * z + matrix[0, 3]) * weight
+        py = (matrix[1, 0] * x + matrix[1, 1] * y + matrix[1, 2] * z + matrix[1, 3]) * weight
+        screen[i, 0], screen[i, 1] = px, py
+        screen[i, 2] = (matrix[2, 0] * x + matrix[2, 1] * y + matrix[2, 2] * z + matrix[2, 3]) * weight
+        screen[i, 3] = weight
+        if weight > 0 and cut[i] >= 0:
+            left, top, right, bottom = min(left, px), min(top, py), max(right, px), max(bottom, py)
+    return screen, np.array([left, top, right, bottom])
 
 
 @nb.njit(cache=True, fastmath=True)
@@ -22,113 +52,68 @@ def rasterise(
     atlas: np.ndarray,
     x_first: int,
     y_first: int,
-    depth: np.ndarray,
+    near: np.ndarray,
     triangle: np.ndarray,
-    bary: np.ndarray,
 ) -> None:
-    """Draw triangles into a z-buffer, perspective-correct.
+    """Draw triangles into a z-buffer.
 
     Args:
-        screen: (N, 3) float32, pixels and depth in metres.
+        screen: (N, 4) float32, as `project` gives it.
         faces, cut, coords, material: as in `Mesh`.
         table, atlas: the materials; a material with a see-through texture is tested against it.
         x_first, y_first: the buffers show the window that starts at this pixel.
-        depth: (H, W) float32, `FAR` where nothing is. triangle: (H, W) int32, -1 there.
-        bary: (H, W, 2) float32, the first two perspective-correct weights.
+        near: (H, W) float32, the nearness so far. triangle: (H, W) int32. Both are changed in place.
     """
-    height, width = depth.shape
+    height, width = near.shape
     for m in range(faces.shape[0]):
         i, j, k = faces[m, 0], faces[m, 1], faces[m, 2]
-        z0, z1, z2 = screen[i, 2], screen[j, 2], screen[k, 2]
-        if z0 < _NEAR or z1 < _NEAR or z2 < _NEAR:
-            continue
-        c0, c1, c2 = cut[i], cut[j], cut[k]
-        if c0 < 0 and c1 < 0 and c2 < 0:
-            continue
-        x0, y0 = screen[i, 0] - x_first, screen[i, 1] - y_first
-        x1, y1 = screen[j, 0] - x_first, screen[j, 1] - y_first
-        x2, y2 = screen[k, 0] - x_first, screen[k, 1] - y_first
+        x0, x1, x2 = screen[i, 0] - x_first, screen[j, 0] - x_first, screen[k, 0] - x_first
         xa = max(0, math.ceil(min(x0, x1, x2) - 0.5))
         xb = min(width - 1, math.floor(max(x0, x1, x2) - 0.5))
+        if xa > xb:
+            continue
+        y0, y1, y2 = screen[i, 1] - y_first, screen[j, 1] - y_first, screen[k, 1] - y_first
         ya = max(0, math.ceil(min(y0, y1, y2) - 0.5))
         yb = min(height - 1, math.floor(max(y0, y1, y2) - 0.5))
-        if xa > xb or ya > yb:
+        if ya > yb:
             continue
         area = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
-        if abs(area) < 1e-9:
+        b0, b1, b2 = screen[i, 3], screen[j, 3], screen[k, 3]
+        if abs(area) < 1e-9 or b0 <= 0 or b1 <= 0 or b2 <= 0:
             continue
-        inverse = 1.0 / area
+        c0, c1, c2 = cut[i], cut[j], cut[k]
         whole = c0 >= 0 and c1 >= 0 and c2 >= 0
-        row = table[material[m]]
-        start = int(row[17])
-        tested = start >= 0 and row[27] > 0
-        r0, r1, r2 = 1.0 / z0, 1.0 / z1, 1.0 / z2
+        texture = material[m]
+        tested = table[texture, 27] > 0
+        # Weights of corners 0 and 1 change by these from one pixel to the next.
+        inverse = 1.0 / area
+        dx0, dx1 = (y1 - y2) * inverse, (y2 - y0) * inverse
+        n2 = screen[k, 2]
+        n0, n1 = screen[i, 2] - n2, screen[j, 2] - n2
+        px = xa + 0.5
         for y in range(ya, yb + 1):
             py = y + 0.5
+            w0 = ((x1 - px) * (y2 - py) - (x2 - px) * (y1 - py)) * inverse - dx0
+            w1 = ((x2 - px) * (y0 - py) - (x0 - px) * (y2 - py)) * inverse - dx1
             for x in range(xa, xb + 1):
-                px = x + 0.5
-                w0 = ((x1 - px) * (y2 - py) - (x2 - px) * (y1 - py)) * inverse
-                w1 = ((x2 - px) * (y0 - py) - (x0 - px) * (y2 - py)) * inverse
-                w2 = 1.0 - w0 - w1
-                if w0 < 0 or w1 < 0 or w2 < 0:
+                w0 += dx0
+                w1 += dx1
+                if w0 < 0 or w1 < 0 or w0 + w1 > 1:
                     continue
-                a0, a1, a2 = w0 * r0, w1 * r1, w2 * r2
-                z = 1.0 / (a0 + a1 + a2)
-                if z >= depth[y, x]:
+                n = n2 + w0 * n0 + w1 * n1
+                if n <= near[y, x]:
                     continue
-                a0 *= z
-                a1 *= z
-                a2 *= z
-                if not whole and a0 * c0 + a1 * c1 + a2 * c2 < 0:
-                    continue
-                if tested:
-                    u = a0 * coords[m, 0, 0] + a1 * coords[m, 1, 0] + a2 * coords[m, 2, 0]
-                    v = a0 * coords[m, 0, 1] + a1 * coords[m, 1, 1] + a2 * coords[m, 2, 1]
-                    tw, th = int(row[18]), int(row[19])
-                    tx = math.floor(u * tw) % tw
-                    ty = math.floor((1.0 - v) * th) % th
-                    if atlas[start + ty * tw + tx, 3] < 110:
+                if tested or not whole:
+                    a0, a1, a2 = w0 * b0, w1 * b1, (1 - w0 - w1) * b2
+                    if a0 * c0 + a1 * c1 + a2 * c2 < 0:
                         continue
-                depth[y, x] = z
+                    if tested:
+                        share = 1.0 / (a0 + a1 + a2)
+                        u = (a0 * coords[m, 0, 0] + a1 * coords[m, 1, 0] + a2 * coords[m, 2, 0]) * share
+                        v = (a0 * coords[m, 0, 1] + a1 * coords[m, 1, 1] + a2 * coords[m, 2, 1]) * share
+                        start, tw, th = int(table[texture, 17]), int(table[texture, 18]), int(table[texture, 19])
+                        tx, ty = math.floor(u * tw) % tw, math.floor((1.0 - v) * th) % th
+                        if atlas[start + ty * tw + tx, 3] < 110:
+                            continue
+                near[y, x] = n
                 triangle[y, x] = m
-                bary[y, x, 0] = a0
-                bary[y, x, 1] = a1
-
-
-@nb.njit(cache=True, fastmath=True)
-def shadow_map(seen: np.ndarray, faces: np.ndarray, cut: np.ndarray, size: int) -> np.ndarray:
-    """(size, size) float32 distance along the light to what it meets first.
-
-    Args:
-        seen: (N, 3) float32, map pixels and distance along the light.
-    """
-    depth = np.full((size, size), FAR, np.float32)
-    for m in range(faces.shape[0]):
-        i, j, k = faces[m, 0], faces[m, 1], faces[m, 2]
-        if cut[i] < 0 and cut[j] < 0 and cut[k] < 0:
-            continue
-        x0, y0, x1, y1, x2, y2 = seen[i, 0], seen[i, 1], seen[j, 0], seen[j, 1], seen[k, 0], seen[k, 1]
-        xa = max(0, math.ceil(min(x0, x1, x2) - 0.5))
-        xb = min(size - 1, math.floor(max(x0, x1, x2) - 0.5))
-        ya = max(0, math.ceil(min(y0, y1, y2) - 0.5))
-        yb = min(size - 1, math.floor(max(y0, y1, y2) - 0.5))
-        if xa > xb or ya > yb:
-            continue
-        area = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
-        if abs(area) < 1e-9:
-            continue
-        inverse = 1.0 / area
-        for y in range(ya, yb + 1):
-            for x in range(xa, xb + 1):
-                px, py = x + 0.5, y + 0.5
-                w0 = ((x1 - px) * (y2 - py) - (x2 - px) * (y1 - py)) * inverse
-                w1 = ((x2 - px) * (y0 - py) - (x0 - px) * (y2 - py)) * inverse
-                w2 = 1.0 - w0 - w1
-                if w0 < 0 or w1 < 0 or w2 < 0:
-                    continue
-                if w0 * cut[i] + w1 * cut[j] + w2 * cut[k] < 0:
-                    continue
-                z = w0 * seen[i, 2] + w1 * seen[j, 2] + w2 * seen[k, 2]
-                if z < depth[y, x]:
-                    depth[y, x] = z
-    return depth

@@ -7,9 +7,10 @@ import functools
 import json
 import multiprocessing
 import os
+import pickle
 import tempfile
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,8 +34,9 @@ TEST_SEED, TEST_IDENTITIES, TEST_VIEWS = 1501, 200, 12
 CAMERAS_OF_ONE = 6
 """So many cameras see an identity, at most."""
 
-_PASSERS_BY = 20
-_FORMAT = 1
+_PASSERS_BY, _STRANGER = 20, 1_000_000
+FORMAT = 2
+"""Of what a seed draws: a set begun by an older version is not gone on with."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ def render_people(
     out = Path(out)
     found = find_assets(assets) if assets is not None else None
     settings = {
-        "format": _FORMAT,
+        "format": FORMAT,
         "seed": seed,
         "views": views,
         "cameras": cameras,
@@ -103,6 +105,7 @@ def render_people(
     if waiting:
         with tempfile.TemporaryDirectory(prefix="partwise-") as scratch, workers(processes) as pool:
             frames = Path(scratch)
+            draw_extras(pool, seed, [_STRANGER + i for i in range(_PASSERS_BY)], found, frames)
             for job in as_completed([pool.submit(_draw_camera, seed, c, frames) for c in range(1, cameras + 1)]):
                 job.result()
             plan = _Plan(out, views, seed, cameras, found, frames)
@@ -115,9 +118,14 @@ def render_people(
     return out
 
 
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
 @contextmanager
 def workers(processes: int | None) -> Iterator[ProcessPoolExecutor]:
-    """A pool of single-threaded processes."""
+    """A pool of single-threaded processes: they share the cores among them, and sums do not depend on how many."""
+    before = {name: os.environ.get(name) for name in _THREADS}
+    os.environ.update(dict.fromkeys(_THREADS, "1"))  # read by what the processes load
     pool = ProcessPoolExecutor(
         max(1, processes or os.cpu_count() or 1),
         mp_context=multiprocessing.get_context("spawn"),
@@ -127,6 +135,11 @@ def workers(processes: int | None) -> Iterator[ProcessPoolExecutor]:
         yield pool
     finally:
         pool.shutdown(cancel_futures=True)
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def _one_thread() -> None:
@@ -164,16 +177,29 @@ def _camera(seed: int, number: int, frames: Path) -> FixedCamera:
     return make_camera(seed, number, frames / f"{number}.npz")
 
 
-@functools.lru_cache(maxsize=_PASSERS_BY)
-def _passer_by(seed: int, number: int, assets: Assets | None) -> Person:
-    return make_person(seed, 1_000_000 + number, assets)
+def draw_extras(pool: Executor, seed: int, numbers: list[int], assets: Assets | None, folder: Path) -> None:
+    """Make people whom several pictures show once for all processes; `extra` reads them back."""
+    for job in as_completed([pool.submit(_draw_extra, seed, n, assets, folder) for n in numbers]):
+        job.result()
+
+
+def _draw_extra(seed: int, number: int, assets: Assets | None, folder: Path) -> None:
+    (folder / f"{number}.pickle").write_bytes(pickle.dumps(make_person(seed, number, assets)))
+
+
+@functools.lru_cache(maxsize=64)
+def extra(folder: Path, number: int) -> Person:
+    """A person whom `draw_extras` left in a folder."""
+    person = pickle.loads((folder / f"{number}.pickle").read_bytes())
+    assert isinstance(person, Person)
+    return person
 
 
 def _draw_identity(plan: _Plan, number: int) -> None:
     person = make_person(plan.seed, number, plan.assets)
     own = np.random.default_rng([plan.seed, number, 5])
     cameras = 1 + own.permutation(plan.cameras)[: min(plan.cameras, CAMERAS_OF_ONE)]
-    others = [_passer_by(plan.seed, int(i), plan.assets) for i in own.permutation(_PASSERS_BY)[:3]]
+    others = [extra(plan.frames, _STRANGER + int(i)) for i in own.permutation(_PASSERS_BY)[:3]]
     rows: dict[str, list[object]] = {}
     for view in range(plan.views):
         camera = int(cameras[view % len(cameras)])

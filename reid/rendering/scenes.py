@@ -10,11 +10,11 @@ import numpy as np
 
 from reid.rendering import materials as m
 from reid.rendering import solids
-from reid.rendering.materials import noise
-from reid.rendering.mesh import Mesh, vertex_normals
-from reid.rendering.paint import Camera, Canvas, Light, Surface, shadow_of
-from reid.rendering.raster import FAR, rasterise
-from reid.rendering.shading import albedo, lit_share, shade
+from reid.rendering.materials import NOISE_SIDE, NOISE_UNIT, noise
+from reid.rendering.mesh import Mesh
+from reid.rendering.paint import Camera, Canvas, Light, Surface, shade_window, shadow_of, z_buffer
+from reid.rendering.raster import project
+from reid.rendering.shading import albedo, lit_share
 from reid.rendering.solids import CLASS, Yard
 
 _HORIZON = 80.0  # metres; the ground ends in haze
@@ -42,30 +42,24 @@ class Scene:
     light: Light
     haze: np.ndarray
 
-    def draw(self, camera: Camera, width: int, height: int, samples: int = 2, shadow_side: int = 1024) -> Canvas:
-        """The place as a camera sees it; labels are CamVid classes."""
+    def shadow(self, side: int = 1024) -> tuple[np.ndarray, np.ndarray]:
+        """Where the sun reaches: a map of side x side and its frame, as `shading.lit_share` reads them."""
+        return shadow_of(self.mesh, self.surface, self.light, side)
+
+    def draw(self, camera: Camera, width: int, height: int, shadow: tuple[np.ndarray, np.ndarray]) -> Canvas:
+        """The place as a camera sees it, each pixel the mean of 2 x 2; labels are CamVid classes."""
         canvas = Canvas.blank(height, width)
-        mesh = self.mesh
-        table, atlas = self.surface
-        shadow, frame = shadow_of(mesh, self.light, shadow_side)
-        eye, light = camera.eye.astype(np.float32), self.light.packed()
+        screen, _ = project(self.mesh.vertices, self.mesh.cut, camera.matrix(2))
+        near, triangle = z_buffer(self.mesh, self.surface, screen, (0, 0, width, height), 2)
         bands = np.array([math.cos(self.turn), math.sin(self.turn), *self.edges], np.float32)
         _ground_and_sky(
-            canvas.rgb, canvas.ground, canvas.labels, camera.rays(), eye, light, self.haze.astype(np.float32), bands,
-            self.bands, self.classes, table, atlas, noise(), shadow, frame, samples,
+            canvas.rgb, canvas.ground, canvas.labels, triangle, camera.rays(), camera.eye.astype(np.float32),
+            self.light.packed(), self.haze.astype(np.float32), bands, self.bands, self.classes, *self.surface, noise(),
+            *shadow,
         )  # fmt: skip
-        screen = camera.project(mesh.vertices).astype(np.float32)
-        screen[:, :2] *= samples
-        shape = (height * samples, width * samples)
-        depth, triangle = np.full(shape, FAR, np.float32), np.full(shape, -1, np.int32)
-        bary = np.empty((*shape, 2), np.float32)
-        rasterise(screen, mesh.faces, mesh.cut, mesh.coords, mesh.material, table, atlas, 0, 0, depth, triangle, bary)
-        shade(
-            depth, triangle, bary, samples, 0, 0, mesh.vertices, vertex_normals(mesh.vertices, mesh.faces), mesh.faces,
-            mesh.coords, mesh.material, mesh.label, mesh.instance, table, atlas, noise(), eye, light, shadow, frame,
-            0.0, canvas.rgb, canvas.depth, canvas.labels, canvas.instances,
-        )  # fmt: skip
-        canvas.ground &= canvas.depth >= FAR
+        shade_window(
+            canvas, self.mesh, self.surface, screen, (0, 0), 2, near, triangle, camera, self.light, *shadow, 0.0
+        )
         return canvas
 
 
@@ -74,6 +68,7 @@ def _ground_and_sky(
     rgb: np.ndarray,
     ground: np.ndarray,
     labels: np.ndarray,
+    triangle: np.ndarray,
     rays: np.ndarray,
     eye: np.ndarray,
     light: np.ndarray,
@@ -86,47 +81,60 @@ def _ground_and_sky(
     noise: np.ndarray,
     shadow: np.ndarray,
     frame: np.ndarray,
-    samples: int,
 ) -> None:
+    """Fill in what lies behind the solids whose `triangle` buffer (2H, 2W) is given."""
     height, width = ground.shape
-    colour = np.empty(3, np.float32)
     for y in range(height):
         for x in range(width):
-            for sy in range(samples):
-                for sx in range(samples):
-                    qx, qy = x + (sx + 0.5) / samples, y + (sy + 0.5) / samples
-                    dx = rays[0, 0] * qx + rays[0, 1] * qy + rays[0, 2]
-                    dy = rays[1, 0] * qx + rays[1, 1] * qy + rays[1, 2]
-                    dz = rays[2, 0] * qx + rays[2, 1] * qy + rays[2, 2]
-                    flat = math.sqrt(dx * dx + dy * dy)
-                    share = 1.0 / (samples * samples)
-                    away = -eye[2] * flat / dz if dz < -1e-4 else 1e6
-                    if away < 80.0:
-                        t = -eye[2] / dz
-                        gx, gy = eye[0] + t * dx, eye[1] + t * dy
-                        s = bands[0] * gx + bands[1] * gy
-                        c = -bands[1] * gx + bands[0] * gy
-                        k = 0
-                        while k < len(bands) - 2 and c > bands[2 + k]:
-                            k += 1
-                        albedo(table[rows[k]], s, c, atlas, noise, colour)
-                        lit = lit_share(shadow, frame, gx, gy, 0.0) * max(light[2], 0.0)
-                        dim = min(1.0, away / 80.0) ** 2
-                        for q in range(3):
-                            shine = colour[q] * (lit * light[3 + q] + 0.85 * light[6 + q])
-                            rgb[y, x, q] += share * (shine + (haze[q] - shine) * dim)
-                        if sx == samples - 1 and sy == samples - 1:
-                            ground[y, x] = True
-                            labels[y, x] = classes[k]
-                    else:
-                        up = max(0.0, dz / math.sqrt(dx * dx + dy * dy + dz * dz))
-                        i = int((dx / (0.3 + up)) * 90) & 511
-                        j = int((dy / (0.3 + up)) * 90) & 511
-                        cloud = min(1.0, max(0.0, 0.3 + 0.8 * noise[j, i, 0])) * 0.7
-                        deep = min(1.0, up * 1.6)
-                        for q in range(3):
-                            sky = haze[q] + (haze[3 + q] - haze[q]) * deep
-                            rgb[y, x, q] += share * (sky + (1.15 * haze[q] - sky) * cloud)
+            top, bottom = triangle[2 * y, 2 * x : 2 * x + 2], triangle[2 * y + 1, 2 * x : 2 * x + 2]
+            if top[0] >= 0 and top[1] >= 0 and bottom[0] >= 0 and bottom[1] >= 0:
+                continue
+            qx, qy = x + 0.5, y + 0.5
+            dx = rays[0, 0] * qx + rays[0, 1] * qy + rays[0, 2]
+            dy = rays[1, 0] * qx + rays[1, 1] * qy + rays[1, 2]
+            dz = rays[2, 0] * qx + rays[2, 1] * qy + rays[2, 2]
+            flat = math.sqrt(dx * dx + dy * dy)
+            away = -eye[2] * flat / dz if dz < -1e-4 else 1e6
+            if away < _HORIZON:
+                red, green, blue = 0.0, 0.0, 0.0
+                k = 0
+                for d in (-0.25, 0.25):  # two samples on a diagonal
+                    sx, sy = dx + d * (rays[0, 0] + rays[0, 1]), dy + d * (rays[1, 0] + rays[1, 1])
+                    t = -eye[2] / min(dz + d * (rays[2, 0] + rays[2, 1]), -1e-5)
+                    gx, gy = eye[0] + t * sx, eye[1] + t * sy
+                    s, c = bands[0] * gx + bands[1] * gy, -bands[1] * gx + bands[0] * gy
+                    k = 0
+                    while k < len(bands) - 2 and c > bands[2 + k]:
+                        k += 1
+                    r, g, b = albedo(table, rows[k], s, c, atlas, noise)
+                    share = 1.0 if table[rows[k], 0] == m.ROUGH else 0.5
+                    red += share * r
+                    green += share * g
+                    blue += share * b
+                    if share == 1.0:  # it has no edges that two samples would soften
+                        break
+                t = -eye[2] / dz
+                sun = 0.0
+                if light[3] + light[4] + light[5] > 0:
+                    sun = lit_share(shadow, frame, eye[0] + t * dx, eye[1] + t * dy, 0.0) * max(light[2], 0.0)
+                dim = (away / _HORIZON) ** 2
+                red *= sun * light[3] + 0.85 * light[6]
+                green *= sun * light[4] + 0.85 * light[7]
+                blue *= sun * light[5] + 0.85 * light[8]
+                rgb[y, x, 0] = red + (haze[0] - red) * dim
+                rgb[y, x, 1] = green + (haze[1] - green) * dim
+                rgb[y, x, 2] = blue + (haze[2] - blue) * dim
+                ground[y, x] = True
+                labels[y, x] = classes[k]
+            else:
+                up = max(0.0, dz / math.sqrt(flat * flat + dz * dz))
+                i, j = int((dx / (0.3 + up)) * 90), int((dy / (0.3 + up)) * 90)
+                cloud = noise[j & (NOISE_SIDE - 1), i & (NOISE_SIDE - 1), 0] * NOISE_UNIT
+                cloud = min(1.0, max(0.0, 0.3 + 0.8 * cloud)) * 0.7
+                deep = min(1.0, up * 1.6)
+                for q in range(3):
+                    sky = haze[q] + (haze[3 + q] - haze[q]) * deep
+                    rgb[y, x, q] = sky + (1.15 * haze[q] - sky) * cloud
 
 
 def draw_light(rng: np.random.Generator) -> tuple[Light, np.ndarray]:

@@ -5,13 +5,15 @@ Each function adds its parts to a `Yard` at a place on the ground, turned about 
 
 from __future__ import annotations
 
+import functools
+import math
 from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 
 from reid.rendering import materials as m
-from reid.rendering.mesh import Mesh, box, ellipsoid, merge, part, sheet, tube
+from reid.rendering.mesh import Mesh, box, ellipsoid, sheet, tube
 from reid.rendering.prints import draw_print
 
 CAMVID = ("sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "pedestrian", "bicyclist")
@@ -29,8 +31,8 @@ class Yard:
 
     rng: np.random.Generator
     surface: m.Materials = field(default_factory=m.Materials)
-    parts: list[Mesh] = field(default_factory=list)
     instances: list[str] = field(default_factory=list)
+    _parts: list[tuple] = field(default_factory=list)
     _known: dict[str, int] = field(default_factory=dict)
 
     def put(
@@ -42,12 +44,12 @@ class Yard:
         turn: float = 0.0,
         instance: int = 0,
     ) -> None:
-        """Add (vertices, faces[, coords]) at a place."""
+        """Add (vertices, faces[, coords]) at a place; each vertex has one pair of coordinates."""
         vertices, faces, *coords = solid
-        c, s = np.cos(turn), np.sin(turn)
-        moved = np.asarray(vertices, float) @ np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]]) + [*place, 0]
-        known = coords[0] if coords else np.asarray(vertices)[:, [0, 2]]
-        self.parts.append(part(moved, faces, material, CLASS[label], coords=known, instance=instance))
+        c, s = math.cos(turn), math.sin(turn)
+        moved = vertices @ np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]]) + [*place, 0]
+        known = coords[0] if coords else np.asarray(vertices)[:, ::2]
+        self._parts.append((moved, faces, known, material, CLASS[label], instance))
 
     def count(self, category: str) -> int:
         self.instances.append(category)
@@ -60,7 +62,22 @@ class Yard:
         return self._known[name]
 
     def mesh(self) -> Mesh:
-        return merge(self.parts)
+        vertices, faces, coords, *kinds = zip(*self._parts, strict=True)
+        starts = np.cumsum([0] + [len(v) for v in vertices[:-1]])
+        points = np.concatenate(vertices).astype(np.float32)
+        corners = np.concatenate([f + start for f, start in zip(faces, starts, strict=True)]).astype(np.int32)
+        material, label, instance = (np.repeat(kind, [len(f) for f in faces]) for kind in kinds)
+        return Mesh(
+            vertices=points,
+            faces=corners,
+            coords=np.concatenate(coords).astype(np.float32)[corners],
+            material=material.astype(np.int32),
+            label=label.astype(np.uint8),
+            cut=np.ones(len(points), np.float32),
+            loose=np.zeros(len(points), np.float32),
+            outward=np.zeros_like(points),
+            instance=instance.astype(np.int32),
+        )
 
 
 def paint_colour(rng: np.random.Generator) -> np.ndarray:
@@ -126,49 +143,60 @@ def add_car(yard: Yard, place: tuple[float, float], turn: float) -> None:
 def add_bicycle(yard: Yard, place: tuple[float, float], turn: float) -> None:
     rng, n = yard.rng, yard.count("bicycle")
     frame = yard.surface.add(m.PLAIN, paint_colour(rng), gloss=0.4)
-    dark = yard.plain("tyre", (0.08, 0.08, 0.08))
     spokes = yard.plain("spokes", (0.45, 0.45, 0.46))
-    angle = np.linspace(0, 2 * np.pi, 17)
-    for x in (-0.52, 0.52):
-        ring = np.stack([x + 0.33 * np.cos(angle), 0 * angle, 0.34 + 0.33 * np.sin(angle)], 1)
-        yard.put(tube(ring, 0.022, 5), dark, "bicyclist", place, turn, n)
-        for a in np.linspace(0, np.pi, 5)[:-1] + rng.random():
-            reach = 0.32 * np.array([np.cos(a), 0, np.sin(a)])
-            yard.put(
-                tube(np.array([x, 0, 0.34]) + np.array([-reach, reach]), 0.005, 3), spokes, "bicyclist", place, turn, n
-            )
-    back, crank, seat, head, fork = (np.array(p) for p in
-        ((-0.52, 0, 0.34), (-0.08, 0, 0.3), (-0.2, 0, 0.82), (0.36, 0, 0.82), (0.52, 0, 0.34)))  # fmt: skip
-    for a, b in ((back, crank), (back, seat), (crank, seat), (crank, head), (seat, head), (head, fork)):
-        yard.put(tube(np.stack([a, b]), 0.018, 5), frame, "bicyclist", place, turn, n)
-    bar = np.array([[0.4, -0.28, 1.0], [0.36, 0, 0.98], [0.4, 0.28, 1.0]])
-    yard.put(tube(np.stack([head, [0.35, 0, 0.98]]), 0.015, 4), spokes, "bicyclist", place, turn, n)
-    yard.put(tube(bar, 0.014, 4), spokes, "bicyclist", place, turn, n)
-    yard.put(
-        ellipsoid(seat + np.array([0, 0, 0.08]), np.array([0.14, 0.07, 0.035]), 2, 8), dark, "bicyclist", place, turn, n
-    )
+    for solid, material in zip(_bicycle(), (yard.plain("tyre", (0.08, 0.08, 0.08)), spokes, frame), strict=True):
+        yard.put(solid, material, "bicyclist", place, turn, n)
     if rng.random() < 0.4:
         basket = box(np.array([0.45, -0.16, 0.72]), np.array([0.72, 0.16, 0.95]))
         yard.put(basket, spokes, "bicyclist", place, turn, n)
 
 
-def _leaves(yard: Yard) -> tuple[int, int, int]:
+@functools.cache
+def _bicycle() -> tuple[tuple, tuple, tuple]:
+    """What is dark about a bicycle, its bare metal, and its frame."""
+    angle = np.linspace(0, 2 * np.pi, 17)
+    back, crank, seat, head, fork = (np.array(p) for p in
+        ((-0.52, 0, 0.34), (-0.08, 0, 0.3), (-0.2, 0, 0.82), (0.36, 0, 0.82), (0.52, 0, 0.34)))  # fmt: skip
+    dark = [ellipsoid(seat + np.array([0, 0, 0.08]), np.array([0.14, 0.07, 0.035]), 2, 8)]
+    metal = [
+        tube(np.stack([head, [0.35, 0, 0.98]]), 0.015, 4),
+        tube(np.array([[0.4, -0.28, 1.0], [0.36, 0, 0.98], [0.4, 0.28, 1.0]]), 0.014, 4),
+    ]
+    for x, first in ((-0.52, 0.3), (0.52, 0.7)):
+        dark.append(tube(np.stack([x + 0.33 * np.cos(angle), 0 * angle, 0.34 + 0.33 * np.sin(angle)], 1), 0.022, 5))
+        for a in np.linspace(0, np.pi, 5)[:-1] + first:
+            reach = 0.32 * np.array([np.cos(a), 0, np.sin(a)])
+            metal.append(tube(np.array([x, 0, 0.34]) + np.array([-reach, reach]), 0.005, 3))
+    bars = ((back, crank), (back, seat), (crank, seat), (crank, head), (seat, head), (head, fork))
+    return _joined(dark), _joined(metal), _joined([tube(np.stack(bar), 0.018, 5) for bar in bars])
+
+
+def _joined(solids: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    starts = np.cumsum([0] + [len(vertices) for vertices, _ in solids])
+    faces = [faces + start for (_, faces), start in zip(solids, starts, strict=False)]
+    return np.concatenate([vertices for vertices, _ in solids]), np.concatenate(faces)
+
+
+@functools.cache
+def _leaves(kind: int) -> np.ndarray:
+    """(128, 128, 4) uint8, see-through between leaves."""
     picture = np.zeros((128, 128, 4), np.uint8)
     picture[..., :3] = 255
-    rng = yard.rng
+    rng = np.random.default_rng([98, kind])
     for _ in range(330):
         x, y, angle = rng.integers(0, 128), rng.integers(0, 128), float(rng.uniform(0, 180))
         size = (int(rng.integers(4, 9)), int(rng.integers(2, 5)))
         tone = int(rng.integers(90, 255))
         cv2.ellipse(picture, (int(x), int(y)), size, angle, 0, 360, (tone, tone, tone, 255), -1)
-    return yard.surface.image(picture)
+    return picture
 
 
 def _foliage(yard: Yard) -> int:
     if "foliage" not in yard._known:
         green = np.array([0.27, 0.36, 0.18]) + yard.rng.normal(0, 0.04, 3)
+        leaves = yard.surface.image(_leaves(int(yard.rng.integers(8))))
         yard._known["foliage"] = yard.surface.add(
-            m.TEXTURE, np.clip(green * 1.25, 0.1, 0.8), texture=_leaves(yard), see_through=True
+            m.TEXTURE, np.clip(green * 1.25, 0.1, 0.8), texture=leaves, see_through=True
         )
     return yard._known["foliage"]
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import json
 import math
+import tempfile
 from concurrent.futures import as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,10 +22,10 @@ import numpy as np
 from reid.errors import PartwiseError
 from reid.rendering.body import load_body
 from reid.rendering.cameras import Film, FixedCamera, draw_film
-from reid.rendering.paint import Camera, Canvas, look, paint, shadow_of
-from reid.rendering.person import Person, make_person
+from reid.rendering.paint import Camera, Canvas, look, paint
+from reid.rendering.person import Person
 from reid.rendering.raster import FAR
-from reid.rendering.render import Progress, settle, workers
+from reid.rendering.render import FORMAT, Progress, draw_extras, extra, settle, workers
 from reid.rendering.scenes import Scene, draw_scene
 from reid.rendering.solids import CAMVID, CLASS
 
@@ -87,7 +88,7 @@ def render_streets(
     out = Path(out)
     for folder in ("labels", "instances", "objects"):
         (out / "truth" / folder).mkdir(parents=True, exist_ok=True)
-    settings = {"format": 1, "seed": seed, "views": views, "size": list(size or ()), "classes": list(CAMVID)}
+    settings = {"format": FORMAT, "seed": seed, "views": views, "size": list(size or ()), "classes": list(CAMVID)}
     settle(out, settings, "streets")
     load_body()
     names = [f"{i // views + 1:04d}_{i % views + 1:02d}" for i in range(count)]
@@ -96,8 +97,11 @@ def render_streets(
     if progress:
         progress(done, count)
     if waiting:
-        with workers(processes) as pool:
-            for job in as_completed([pool.submit(_draw_one, out, names[i], seed, i, views, size) for i in waiting]):
+        with tempfile.TemporaryDirectory(prefix="partwise-") as scratch, workers(processes) as pool:
+            cast = Path(scratch)
+            draw_extras(pool, seed, sorted({n for i in waiting for n in _crowd(seed, i)}), None, cast)
+            jobs = [pool.submit(_draw_one, out, names[i], seed, i, views, size, cast) for i in waiting]
+            for job in as_completed(jobs):
                 job.result()
                 done += 1
                 if progress:
@@ -122,8 +126,8 @@ def draw_street(
         people: identities and who they are.
     """
     height, width = size
-    canvas = scene.draw(view, width, height)
-    shadow, frame = shadow_of(scene.mesh, scene.light, 512)
+    shadow, frame = scene.shadow()
+    canvas = scene.draw(view, width, height, (shadow, frame))
     film = film or draw_film(rng, float(canvas.rgb[height // 4 :].mean()))
     camera = FixedCamera(
         view, scene.light, film, canvas.rgb, np.where(canvas.depth < FAR, canvas.depth, np.inf), canvas.ground.copy(),
@@ -157,15 +161,14 @@ def _walk(
     most: float,
 ) -> tuple[float, float, float, float] | None:
     place = camera.place(rng, (34, most))
-    posed = person.pose(rng, float(rng.uniform(0, 2 * np.pi)))
+    posed = person.pose(rng, float(rng.uniform(0, 2 * np.pi)), place)
     mesh = replace(
         posed.mesh,
-        vertices=posed.mesh.vertices + np.array([*place, 0], np.float32),
         label=np.full(len(posed.mesh.faces), CLASS["pedestrian"], np.uint8),
         instance=np.full(len(posed.mesh.faces), number, np.int32),
     )
     light = camera.light.in_shade(camera.sunlit(place))
-    return paint(canvas, mesh, person.surface, camera.view, light, feet=posed.feet + place, phase=float(rng.random()))
+    return paint(canvas, mesh, person.surface, camera.view, light, feet=posed.feet, phase=float(rng.random()))
 
 
 def _objects(canvas: Canvas, known: list[tuple[int, str, int, tuple[float, float, float, float]]]) -> list[dict]:
@@ -200,18 +203,24 @@ def street_camera(rng: np.random.Generator, size: tuple[int, int]) -> Camera:
     return look(eye, rng.normal(0, 0.28), pitch, rng.normal(0, 0.015), focal, (size[1] / 2, size[0] / 2))
 
 
-@functools.lru_cache(maxsize=_CROWD)
-def _walker(seed: int, number: int) -> Person:
-    return make_person(seed, number)
+def _crowd(seed: int, index: int) -> list[int]:
+    """Who walks in a frame."""
+    rng = np.random.default_rng([seed, index, 13])
+    return (1 + rng.permutation(_CROWD)[: int(rng.integers(0, 13))]).tolist()
 
 
-def _draw_one(out: Path, name: str, seed: int, index: int, views: int, size: tuple[int, int] | None) -> None:
+@functools.lru_cache(maxsize=1)
+def _place(seed: int, number: int) -> Scene:
+    return draw_scene(np.random.default_rng([seed, number, 12]))
+
+
+def _draw_one(
+    out: Path, name: str, seed: int, index: int, views: int, size: tuple[int, int] | None, cast: Path
+) -> None:
     rng = np.random.default_rng([seed, index, 11])
     size = size or SIZES[int(rng.integers(len(SIZES)))]
-    scene = draw_scene(np.random.default_rng([seed, index // views, 12]))
-    crowd = rng.permutation(_CROWD)[: int(rng.integers(0, 13))] + 1
-    people = [(int(n), _walker(seed, int(n))) for n in crowd]
-    street = draw_street(scene, street_camera(rng, size), size, None, people, rng)
+    people = [(n, extra(cast, n)) for n in _crowd(seed, index)]
+    street = draw_street(_place(seed, index // views), street_camera(rng, size), size, None, people, rng)
     write_street(out, name, street)
 
 
