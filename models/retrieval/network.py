@@ -25,7 +25,7 @@ class Whitening(nn.Module):
     def __init__(self, dim: int, whitened: int) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(dim))
-        self.register_buffer("matrix", torch.eye(whitened, dim))
+        self.register_buffer("matrix", torch.zeros(whitened, dim))
 
     def forward(self, x: Tensor) -> Tensor:
         return (x - self.mean) @ self.matrix.T

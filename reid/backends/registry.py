@@ -29,7 +29,12 @@ FAMILY_MODULES: tuple[str, ...] = (
     "reid.backends.descriptors",
     "reid.backends.lite0",
     "reid.backends.retrieval",
+    "reid.backends.saved",
+    "reid.backends.hub",
+    "reid.backends.timm_models",
     "reid.backends.gpn",
+    "reid.backends.rfcn",
+    "reid.backends.rcnn",
 )
 
 # Best on real photos first.
@@ -169,8 +174,11 @@ class Backend(ABC):
         """Embed RGB uint8 pictures (H, W, 3) of any sizes: N in, arrays of N out."""
         raise self._cannot("embed")
 
-    def find(self, frame: np.ndarray) -> Boxes:
-        """Find people and objects in one RGB uint8 frame (H, W, 3)."""
+    def find(self, frame: np.ndarray, progress: Callable[[int, int], None] | None = None) -> Boxes:
+        """Find people and objects in one RGB uint8 frame (H, W, 3).
+
+        `progress` is called with (regions looked at, regions in all) by those that look at one after the other.
+        """
         raise self._cannot("find")
 
     def parse(self, picture: np.ndarray) -> Parse:

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from reid.backends.fetch import Published, cached, fetched
 from reid.backends.registry import Backend, Card, add_source, check_installed, register, registered
-from reid.backends.tensors import IMAGENET_MEAN, IMAGENET_STD, to_tensor
+from reid.backends.tensors import IMAGENET_MEAN, IMAGENET_STD, inference_copy, to_tensor
 from reid.backends.weights import checked_weights, load_weights
 from reid.embedding import Embeddings
 from reid.errors import UnknownNameError, WeightsError
@@ -114,23 +113,6 @@ def assemble(network: str, state: Mapping[str, Tensor], of: str, *, pooling: str
             f"The weights of {of} are of another network than {network}; take the right file."
         ) from error
     return net.eval()
-
-
-def inference_copy(net: RetrievalNet) -> RetrievalNet:
-    """The network with each batch norm folded into the convolution before it, laid out as processors like it."""
-    import torch
-    from torch import nn
-    from torch.nn.utils.fusion import fuse_conv_bn_eval
-
-    for module in list(net.modules()):
-        if not isinstance(module, nn.Sequential):
-            continue
-        layers = list(module.named_children())
-        for (name, conv), (after, norm) in pairwise(layers):
-            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-                setattr(module, name, fuse_conv_bn_eval(conv, norm))
-                setattr(module, after, nn.Identity())
-    return net.to(memory_format=torch.channels_last)
 
 
 # The networks that ship.

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, TypeVar
 
 import cv2
 import numpy as np
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
+
+N = TypeVar("N", bound="nn.Module")
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -38,3 +41,20 @@ def to_tensor(
     scale = torch.tensor([1 / (255 * s) for s in std])[:, None, None]
     shift = torch.tensor([-m / s for m, s in zip(mean, std, strict=True)])[:, None, None]
     return (x * scale + shift).contiguous(memory_format=torch.channels_last)
+
+
+def inference_copy(net: N) -> N:
+    """The network with each batch norm folded into the convolution before it, laid out as processors like it."""
+    import torch
+    from torch import nn
+    from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+    for module in list(net.modules()):
+        if not isinstance(module, nn.Sequential):
+            continue
+        layers = list(module.named_children())
+        for (name, conv), (after, norm) in pairwise(layers):
+            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                setattr(module, name, fuse_conv_bn_eval(conv, norm))
+                setattr(module, after, nn.Identity())
+    return net.to(memory_format=torch.channels_last)
