@@ -19,7 +19,7 @@ from reid.backends import Backend, Card
 from reid.datasets import read_folder
 from reid.embedding import Embedding, Embeddings
 from reid.galleries import Gallery, Library
-from reid.galleries.catalogue import NewItem
+from reid.galleries.records import NewItem
 from reid.galleries.vectors import shelf
 from reid.search import index, search
 

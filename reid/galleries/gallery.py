@@ -13,7 +13,8 @@ import numpy as np
 from reid.embedding import Embeddings
 from reid.errors import GalleryError, ImageError
 from reid.galleries import files
-from reid.galleries.catalogue import Catalogue, Item, NewItem
+from reid.galleries.catalogue import Catalogue
+from reid.galleries.records import Item, NewItem
 from reid.galleries.vectors import FaissStore, shelf
 from reid.images import image_size, load_image
 

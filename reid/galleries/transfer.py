@@ -26,9 +26,9 @@ import numpy as np
 from reid.embedding import Embeddings
 from reid.errors import GalleryError, ImageError
 from reid.galleries import files
-from reid.galleries.catalogue import Item, NewItem
 from reid.galleries.database import WORD_SOURCES
 from reid.galleries.gallery import Gallery
+from reid.galleries.records import Item, NewItem
 from reid.images import MAX_BYTES, image_size
 
 FORMAT = 1

@@ -18,7 +18,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from reid.embedding import Embeddings
-from reid.galleries.catalogue import Catalogue, VectorState
+from reid.galleries.catalogue import Catalogue
+from reid.galleries.records import VectorState
 
 # Writing the file anew costs more than adding a few vectors at the next start.
 _WORTH_SAVING = 0.05

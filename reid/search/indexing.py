@@ -12,8 +12,8 @@ import numpy as np
 from reid.backends import Backend
 from reid.errors import GalleryError, ImageError
 from reid.galleries import Gallery, Item, files
-from reid.galleries.catalogue import Known, NewItem
 from reid.galleries.gallery import Labelled, new_item
+from reid.galleries.records import Known, NewItem
 from reid.images import load_image
 from reid.pipeline import decode_batches
 from reid.search.keywords import embed_with_words, put_embedded

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from reid.embedding import Embedding
 from reid.errors import GalleryError, UnknownNameError
 from reid.galleries import Library
-from reid.galleries.catalogue import NewItem
+from reid.galleries.records import NewItem
 from tests.reid.galleries.toys import RECIPE, random_embeddings
 
 NAMES = ["a.jpg", "b/a.jpg", "ü ñ.png", "c"]

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from reid.galleries import Library
-from reid.galleries.catalogue import NewItem
+from reid.galleries.records import NewItem
 from tests.reid.galleries.toys import RECIPE, Toy, folder_of, random_embeddings
 
 ROOT = Path(__file__).parents[3]
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[3]
 WRITER = """
 import sys
 from reid.galleries import Library
-from reid.galleries.catalogue import NewItem
+from reid.galleries.records import NewItem
 from tests.reid.galleries.toys import RECIPE, random_embeddings
 gallery = Library(sys.argv[1]).open("g")
 for batch in range(int(sys.argv[3])):

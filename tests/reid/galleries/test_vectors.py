@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from reid.embedding import l2_normalise
 from reid.galleries import FaissStore, Library
 from reid.galleries import vectors as vectors_module
-from reid.galleries.catalogue import NewItem
+from reid.galleries.records import NewItem
 from reid.galleries.vectors import CachedStore, Shelf
 from tests.reid.galleries.toys import RECIPE, random_embeddings
 

@@ -15,7 +15,7 @@ from reid.backends.keypoints import Keypoints
 from reid.embedding import Embedding
 from reid.errors import GalleryError, PartwiseError, UnknownNameError
 from reid.galleries import Library
-from reid.galleries.catalogue import NewItem
+from reid.galleries.records import NewItem
 from reid.images import load_image, save_image
 from reid.search import Hit, index, search
 from reid.search import query as query_module
