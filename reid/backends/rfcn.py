@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -82,7 +83,7 @@ class RFCNFinder(Backend):
     def recipe(self) -> dict[str, Any]:
         return {**super().recipe(), "weights": self.weights_sha256}
 
-    def find(self, frame: np.ndarray) -> Boxes:
+    def find(self, frame: np.ndarray, progress: Callable[[int, int], None] | None = None) -> Boxes:
         return find(self._net, frame)
 
 
