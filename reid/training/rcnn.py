@@ -6,7 +6,7 @@ show nothing, so a part of each batch is kept for those that do.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,10 @@ from reid.backends.frames import cut
 from reid.backends.rcnn import CONTEXT, SIZE, look_at, selective_search
 from reid.datasets.coco import AnnotatedFrame
 from reid.errors import WeightsError
-from reid.finding.figures import average_precision
 from reid.images import load_image
 from reid.training.augmentation import normalised, recolour
 from reid.training.detection_losses import Target, jittered, match
+from reid.training.finders import due, figures
 from reid.training.loop import autocast
 from reid.training.schedule import adamw, warm_cosine
 
@@ -52,7 +52,7 @@ class RCNNRecipe:
         groups: Sequence[tuple[Sequence[AnnotatedFrame], float]],
         *,
         epochs: int,
-        validation: Sequence[AnnotatedFrame] = (),
+        validation: Mapping[str, Sequence[AnnotatedFrame]] | None = None,
         start: Path | None = None,
         config: TrunkConfig | None = None,
         rate: float = 5e-4,
@@ -67,7 +67,7 @@ class RCNNRecipe:
         self.groups = [list(group) for group, _ in groups]
         shares = np.array([share for _, share in groups], float)
         self.shares = shares / shares.sum()
-        self.epochs, self.validation, self.start, self.config = epochs, list(validation), start, config
+        self.epochs, self.validation, self.start, self.config = epochs, dict(validation or {}), start, config
         self.rate, self.weight_decay, self.size, self.regions = rate, weight_decay, size, regions
         self.frames = frames or sum(map(len, self.groups))
         self.colour, self.grey, self.evaluate_every = colour, grey, evaluate_every
@@ -113,9 +113,9 @@ class RCNNRecipe:
         }
 
     def evaluate(self, model: Any, epoch: int) -> dict[str, float]:
-        if not self.validation or ((epoch + 1) % self.evaluate_every and epoch + 1 != self.epochs):
+        if not due(epoch, self.epochs, self.evaluate_every, self.validation):
             return {}
-        return average_precision(lambda frame: look_at(model, frame, selective_search(frame)), self.validation)
+        return figures(lambda frame: look_at(model, frame, selective_search(frame)), self.validation)
 
     def shipped(self, model: Any) -> dict[str, Tensor]:
         return dict(model.state_dict())

@@ -14,11 +14,15 @@ import numpy as np
 
 from reid.datasets import read_folder
 from reid.errors import DatasetError, UnknownNameError
-from reid.training import scenes, sources
+from reid.training import finders, scenes, sources
 from reid.training.dpsnet import SIZE, SceneRecipe, parsing_figures
+from reid.training.faster_rcnn import FasterRCNNRecipe
+from reid.training.frames import Cutouts, WindowSettings
 from reid.training.gpn import GPNRecipe, Group
 from reid.training.loop import Recipe, fit
 from reid.training.people import read_people
+from reid.training.rcnn import RCNNRecipe
+from reid.training.rfcn import FrameSource, RFCNRecipe
 from reid.training.sources import Table
 from reid.training.trunk import TrunkRecipe
 
@@ -59,7 +63,7 @@ def train(
     """
     if name not in RECIPES:
         raise UnknownNameError(f"There is no recipe {name!r}; there are {', '.join(RECIPES)}.")
-    known = {*REAL, "rendered", "ccp", "camvid", "camvid-val", "streets"}
+    known = {*REAL, *finders.DATA, "rendered", "ccp", "camvid", "camvid-val", "streets"}
     for key in data:
         if key.split(".")[0] not in known or (("." in key) and key.split(".")[1] not in ("embeddings", "poses")):
             raise UnknownNameError(f"--data {key}=... is not known; there are {', '.join(sorted(known))}.")
@@ -132,6 +136,43 @@ def _scenes(data: Mapping[str, Path], settings: Settings, rival: bool) -> Recipe
     )
 
 
+def rfcn(data: Mapping[str, Path], settings: Settings) -> Recipe:
+    """R-FCN on rendered streets, CamVid's objects and frames with a teacher's boxes; people of crops are pasted in."""
+    return _finder(RFCNRecipe, data, settings)
+
+
+def faster_rcnn(data: Mapping[str, Path], settings: Settings) -> Recipe:
+    """R-FCN's rival, on the same frames."""
+    return _finder(FasterRCNNRecipe, data, settings)
+
+
+def _finder(recipe: type[RFCNRecipe], data: Mapping[str, Path], settings: Settings) -> Recipe:
+    groups = finders.groups(data)
+    mask = (128, 64)
+    people = _real({key: value for key, value in data.items() if not key.endswith(".embeddings")}, mask)
+    if "rendered" in data:
+        people.append(sources.rendered(data["rendered"], mask))
+    windows = WindowSettings(size=settings.size) if settings.size else WindowSettings()
+    return recipe(
+        FrameSource(groups, windows, Cutouts(people) if people else None),
+        epochs=settings.epochs or 40,
+        validation=finders.validation(data),
+        start=settings.start,
+        rate=settings.rate or 1e-3,
+    )
+
+
+def rcnn(data: Mapping[str, Path], settings: Settings) -> Recipe:
+    """R-CNN on the same frames, a region at a time."""
+    return RCNNRecipe(
+        finders.groups(data),
+        epochs=settings.epochs or 6,
+        validation=finders.validation(data),
+        start=settings.start,
+        rate=settings.rate or 5e-4,
+    )
+
+
 def _mask(settings: Settings) -> tuple[int, int]:
     height, width = settings.size or (256, 128)
     return height // MASK_SHARE, width // MASK_SHARE
@@ -195,4 +236,7 @@ RECIPES: dict[str, Callable[[Mapping[str, Path], Settings], Recipe]] = {
     "gpn-synthetic": gpn_synthetic,
     "dpsnet": dpsnet,
     "lraspp": lraspp,
+    "rfcn": rfcn,
+    "rcnn": rcnn,
+    "faster-rcnn": faster_rcnn,
 }

@@ -7,7 +7,7 @@ are still poor.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,8 @@ from models.rfcn.proposals import propose
 from reid.backends.rfcn import find
 from reid.datasets.coco import AnnotatedFrame
 from reid.errors import WeightsError
-from reid.finding.figures import average_precision
 from reid.training.detection_losses import Target, anchor_losses, jittered, region_losses
+from reid.training.finders import due, figures
 from reid.training.frames import Cutouts, WindowSettings, batch, window
 from reid.training.loop import autocast
 from reid.training.schedule import adamw, warm_cosine
@@ -63,7 +63,7 @@ class RFCNRecipe:
 
     Args:
         source: what is trained on.
-        validation: frames that `evaluate` measures on; none, no figures.
+        validation: sets of frames by name that are measured on every so many epochs.
         start: weights to start from: of an R-FCN, or of a network with a backbone like its own (DPSNet's context path).
         windows: windows an epoch, by default one for each frame.
         size: windows a batch.
@@ -77,7 +77,7 @@ class RFCNRecipe:
         source: FrameSource,
         *,
         epochs: int,
-        validation: Sequence[AnnotatedFrame] = (),
+        validation: Mapping[str, Sequence[AnnotatedFrame]] | None = None,
         start: Path | None = None,
         config: RFCNConfig | None = None,
         rate: float = 1e-3,
@@ -88,7 +88,7 @@ class RFCNRecipe:
         keep: int = 48,
         evaluate_every: int = 5,
     ) -> None:
-        self.source, self.epochs, self.validation, self.start = source, epochs, list(validation), start
+        self.source, self.epochs, self.validation, self.start = source, epochs, dict(validation or {}), start
         self.config, self.rate, self.weight_decay, self.warm_up = config, rate, weight_decay, warm_up
         self.windows, self.size, self.keep, self.evaluate_every = windows or len(source), size, keep, evaluate_every
 
@@ -130,9 +130,9 @@ class RFCNRecipe:
         }
 
     def evaluate(self, model: Any, epoch: int) -> dict[str, float]:
-        if not self.validation or ((epoch + 1) % self.evaluate_every and epoch + 1 != self.epochs):
+        if not due(epoch, self.epochs, self.evaluate_every, self.validation):
             return {}
-        return average_precision(lambda frame: find(model, frame), self.validation)
+        return figures(lambda frame: find(model, frame), self.validation)
 
     def shipped(self, model: Any) -> dict[str, Tensor]:
         return dict(model.state_dict())
