@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Sequence
 
 from reid import __version__
-from reid.cli import data, galleries, pictures, searching
+from reid.cli import data, finding, galleries, pictures, searching
 from reid.cli.common import Commands, Parser
 from reid.errors import PartwiseError
 
@@ -43,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
     whole = Parser(prog="partwise", description="Part-aware image retrieval for people and scenes.")
     whole.add_argument("--version", action="version", version=f"partwise {__version__}")
     commands = Commands(whole)
-    for room in (pictures, galleries, searching, data):
+    for room in (pictures, finding, galleries, searching, data):
         room.add(commands)
     serve = commands.add("serve", _serve, "Open the web app.", as_json=False)
     serve.add_argument("--port", type=int, default=7860)

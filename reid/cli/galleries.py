@@ -6,17 +6,31 @@ import argparse
 import sys
 from pathlib import Path
 
-from reid.cli.common import Commands, Parser, add_json, check_able, open_gallery, print_json, progress_bar, warn_file
+from reid.cli.common import (
+    Commands,
+    Parser,
+    add_json,
+    check_able,
+    open_gallery,
+    positive,
+    print_json,
+    progress_bar,
+    warn_file,
+)
+from reid.cli.finding import index_detected
 from reid.datasets import LAYOUTS
 
 
 def add(commands: Commands) -> None:
-    sub = commands.add("index", _index, "Make or extend a gallery from a folder of pictures and embed them.")
-    sub.add_argument("folder", type=Path, metavar="FOLDER")
+    sub = commands.add("index", _index, "Make or extend a gallery from a folder of pictures, or from footage.")
+    sub.add_argument("folder", type=Path, metavar="FOLDER|VIDEO")
     sub.add_argument("--gallery", required=True, metavar="NAME")
     sub.add_argument("--backend", action="append", metavar="B", help="may be given several times")
     sub.add_argument("--layout", choices=LAYOUTS, default="auto")
     sub.add_argument("--words", type=Path, metavar="FILE.csv", help="columns name,words")
+    sub.add_argument("--detect", action="store_true", help="find people in frames and footage, and index each of them")
+    sub.add_argument("--finder", default="rfcn", metavar="B", help="with --detect: the backend that finds")
+    sub.add_argument("--every", type=positive, metavar="N", help="with --detect: look at every Nth frame of a video")
 
     commands.add("galleries", _galleries, "List the galleries.")
 
@@ -36,6 +50,9 @@ def add(commands: Commands) -> None:
 
 
 def _index(options: argparse.Namespace) -> None:
+    if options.detect:
+        index_detected(options)
+        return
     from reid import backends
     from reid.backends.descriptors import for_gallery
     from reid.datasets import read_folder, read_words_csv

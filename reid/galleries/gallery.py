@@ -138,20 +138,33 @@ class Gallery(Catalogue):
                 path.unlink(missing_ok=True)
         return removed
 
+    def whole_picture(self, item: Item) -> np.ndarray:
+        """The picture or video frame (H, W, 3) uint8 RGB that an item lies in, its box or not.
+
+        Raises:
+            GalleryError: the file is not there any more.
+            ImageError: it cannot be read.
+        """
+        if not item.path.exists():
+            raise GalleryError(
+                f"The picture {item.name} of gallery {self.name!r} is no longer at {item.path}: put it back, "
+                "or remove it from the gallery."
+            )
+        if item.frame is None:
+            return load_image(item.path)
+        from reid.video import load_frame  # OpenCV, which a gallery of pictures need not wait for
+
+        return load_frame(item.path, item.frame)
+
     def picture(self, item: Item | int) -> np.ndarray:
-        """The item's picture (H, W, 3) uint8 RGB; the region alone where the item is one.
+        """The item's picture or video frame (H, W, 3) uint8 RGB; the region alone where the item is one.
 
         Raises:
             GalleryError: the file is not there any more.
             ImageError: it cannot be read as a picture.
         """
         item = self.item(item) if isinstance(item, int) else item
-        if not item.path.exists():
-            raise GalleryError(
-                f"The picture {item.name} of gallery {self.name!r} is no longer at {item.path}: put it back, "
-                "or remove it from the gallery."
-            )
-        picture = load_image(item.path)
+        picture = self.whole_picture(item)
         if item.box is None:
             return picture
         x0, y0 = (max(int(v), 0) for v in item.box[:2])
