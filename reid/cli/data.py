@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from reid.cli.common import Commands, named_path, positive, print_json, progress_bar, size, warn_file
+from reid.cli.common import Commands, named_path, open_gallery, positive, print_json, progress_bar, size, warn_file
 from reid.datasets import PROTOCOLS
 from reid.errors import PartwiseError
+
+if TYPE_CHECKING:
+    from reid.training.labelled import Named
 
 
 def add(commands: Commands) -> None:
@@ -37,6 +43,14 @@ def add(commands: Commands) -> None:
     sub.add_argument("--rate", type=float, metavar="LR", help="peak learning rate")
     sub.add_argument("--grow", type=float, default=0.0, metavar="SHARE", help="epochs at 3/4 of the size first (trunk)")
     sub.add_argument("--start", type=Path, metavar="FILE", help="weights to start from")
+    sub.add_argument("--arch", metavar="NAME", help="network to fine-tune, or with --scratch to train (retrieval)")
+    sub.add_argument("--scratch", action="store_true", help="begin with random weights (retrieval)")
+    sub.add_argument("--gallery", metavar="NAME", help="learn from a gallery's pictures (retrieval)")
+    sub.add_argument("--tag", metavar="TAG", help="what to call the new backend: ARCH.TAG (retrieval)")
+    sub.add_argument("--ordered", action="store_true", help="regression on classes that are numbers (retrieval)")
+    sub.add_argument("--metric", type=float, metavar="WEIGHT", help="of batch-hard triplets (retrieval)")
+    sub.add_argument("--pooling", choices=("gem", "mac", "rmac", "average"), help="(retrieval)")
+    sub.add_argument("--whiten", type=positive, metavar="D", help="whiten vectors to D numbers (retrieval)")
     sub.add_argument("--stop-after", type=float, metavar="HOURS", help="stop at the end of the epoch in progress then")
 
 
@@ -79,14 +93,68 @@ def _render(options: argparse.Namespace) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
+    if options.recipe == "retrieval" and not options.scratch:
+        return _finetune(options)
     from reid.training.recipes import Settings, train
 
     weights = train(
         options.recipe,
         dict(options.data),
-        options.folder or Path("runs") / options.recipe,
-        Settings(options.epochs, options.size, options.rate, options.start, grow=options.grow),
+        options.folder or Path("runs") / "-".join(filter(None, (options.recipe, options.arch))),
+        Settings(
+            options.epochs,
+            options.size,
+            options.rate,
+            options.start,
+            grow=options.grow,
+            arch=options.arch,
+            pooling=options.pooling,
+            whiten=options.whiten,
+            metric=options.metric,
+        ),
         resume=options.resume,
         stop_after=None if options.stop_after is None else options.stop_after * 3600,
     )
     print(weights)
+    return None
+
+
+def _finetune(options: argparse.Namespace) -> None:
+    from dataclasses import replace
+
+    from reid.training.finetune import DEFAULTS, finetune
+    from reid.training.recipes import REAL, labelled_samples
+
+    if not options.arch:
+        raise PartwiseError("Fine-tuning begins with a network; name it with --arch, e.g. --arch resnet.")
+    if (len(options.data) == 1) == bool(options.gallery):
+        raise PartwiseError("Fine-tuning learns from one set: give --data NAME=DIR once, or --gallery NAME.")
+    changes = {"epochs": options.epochs, "rate": options.rate, "metric": options.metric, "whiten": options.whiten}
+    tuning = replace(DEFAULTS, ordered=options.ordered, **{k: v for k, v in changes.items() if v is not None})
+    samples: Sequence[Named]
+    if options.gallery:
+        gallery, name = open_gallery(options.gallery), options.gallery
+        samples, load = gallery.items(), gallery.picture
+    else:
+        name, folder = options.data[0]
+        samples, load = labelled_samples(name, folder), None
+    tag = options.tag or "".join(c if c.isascii() and c.isalnum() else "-" for c in name.lower()).strip("-")
+    with progress_bar(f"{options.arch} on {name}") as progress:
+        tuned = finetune(
+            options.arch,
+            tag,
+            samples,
+            tuning,
+            size=options.size,
+            pooling=options.pooling,
+            load=load,
+            research_only=name in REAL,
+            progress=lambda share, text: progress(round(1000 * share), 1000),
+            on_error=warn_file,
+        )
+    for note in tuned.notes:
+        print(note, file=sys.stderr)
+    print(
+        f"{tuned.name}: held-out mAP {tuned.before:.1f} -> {tuned.after:.1f} ({tuned.learnt_from} pictures of "
+        f"{tuned.classes} classes learnt, {tuned.held_out} held out); use it with --backend {tuned.name}"
+    )

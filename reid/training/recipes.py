@@ -12,16 +12,21 @@ from pathlib import Path
 
 import numpy as np
 
-from reid.datasets import read_folder
+from models.retrieval import TRUNKS
+from reid.backends.retrieval import SMALL_SIZE
+from reid.datasets import Sample, read_folder
 from reid.errors import DatasetError, UnknownNameError
 from reid.training import finders, scenes, sources
+from reid.training.augmentation import Augmentation
 from reid.training.dpsnet import SIZE, SceneRecipe, parsing_figures
 from reid.training.faster_rcnn import FasterRCNNRecipe
 from reid.training.frames import Cutouts, WindowSettings
 from reid.training.gpn import GPNRecipe, Group
+from reid.training.labelled import Lessons, read_labelled
 from reid.training.loop import Recipe, fit
 from reid.training.people import read_people
 from reid.training.rcnn import RCNNRecipe
+from reid.training.retrieval import THINGS, Options, RetrievalRecipe
 from reid.training.rfcn import FrameSource, RFCNRecipe
 from reid.training.sources import Table
 from reid.training.trunk import TrunkRecipe
@@ -43,6 +48,10 @@ class Settings:
     start: Path | None = None
     teach: float = 1.0
     grow: float = 0.0
+    arch: str | None = None
+    pooling: str | None = None
+    whiten: int | None = None
+    metric: float | None = None
 
 
 def train(
@@ -64,7 +73,7 @@ def train(
     if name not in RECIPES:
         raise UnknownNameError(f"There is no recipe {name!r}; there are {', '.join(RECIPES)}.")
     known = {*REAL, *finders.DATA, "rendered", "ccp", "camvid", "camvid-val", "streets"}
-    for key in data:
+    for key in data if name != "retrieval" else ():  # which reads any folder under any name
         if key.split(".")[0] not in known or (("." in key) and key.split(".")[1] not in ("embeddings", "poses")):
             raise UnknownNameError(f"--data {key}=... is not known; there are {', '.join(sorted(known))}.")
     return fit(RECIPES[name](data, settings or Settings()), run, resume=resume, stop_after=stop_after, say=say)
@@ -230,8 +239,44 @@ def _real(data: Mapping[str, Path], mask: tuple[int, int]) -> list[Table]:
     return tables
 
 
+def retrieval(data: Mapping[str, Path], settings: Settings) -> Recipe:
+    """A small retrieval network from scratch, on people and on things at once; see `finetune` for the other way."""
+    arch = (settings.arch or "").removesuffix(".partwise")
+    if f"{arch}.partwise" not in TRUNKS:
+        raise UnknownNameError(
+            f"--arch {settings.arch} is not trained from scratch; name alexnet, vggnet or googlenet."
+        )
+    sets = [name for name in data if not name.endswith(".embeddings")]
+    if not sets:
+        raise DatasetError("The recipe retrieval needs pictures; give --data market1501=DIR or --data NAME=DIR.")
+    read, augmentations = [], []
+    for name in sets:
+        lessons = Lessons.read(data[f"{name}.embeddings"]) if f"{name}.embeddings" in data else None
+        read.append(read_labelled(labelled_samples(name, data[name]), settings.size or SMALL_SIZE, lessons))
+        augmentations.append(Augmentation() if name in REAL else THINGS)
+    options = Options(
+        epochs=settings.epochs or 30,
+        rate=settings.rate or 1e-3,
+        metric=0.5 if settings.metric is None else settings.metric,
+        teach=settings.teach,
+        grow=settings.grow,
+        whiten=settings.whiten,
+    )
+    pooling = settings.pooling or "gem"
+    return RetrievalRecipe(f"{arch}.partwise", read, options, augmentations=augmentations, pooling=pooling)
+
+
+def labelled_samples(name: str, folder: Path) -> list[Sample]:
+    """Pictures to learn classes from: the training part of a set that has one, else a folder a class."""
+    samples = read_folder(folder, name if name in REAL else "auto")
+    if any(sample.split == "train" for sample in samples):
+        samples = [sample for sample in samples if sample.split == "train"]
+    return samples
+
+
 RECIPES: dict[str, Callable[[Mapping[str, Path], Settings], Recipe]] = {
     "trunk": trunk,
+    "retrieval": retrieval,
     "gpn": gpn,
     "gpn-synthetic": gpn_synthetic,
     "dpsnet": dpsnet,

@@ -6,8 +6,10 @@ import pytest
 from safetensors.torch import load_file
 
 from models.gpn.fea_net import FeaNet
+from models.retrieval import TRUNKS
 from reid.errors import DatasetError, UnknownNameError
 from reid.training.recipes import Settings, train
+from tests.reid.training.shapes import draw, tiny
 
 
 @pytest.fixture
@@ -51,3 +53,26 @@ def test_a_folder_without_people_is_refused(tmp_path):
     (tmp_path / "empty" / "bounding_box_train").mkdir(parents=True)
     with pytest.raises(DatasetError, match="empty"):
         train("trunk", {"market1501": tmp_path / "empty"}, tmp_path / "run")
+
+
+class TestRetrieval:
+    def test_people_and_things_train_one_network(self, market, tmp_path, monkeypatch):
+        monkeypatch.setitem(TRUNKS, "alexnet.partwise", (tiny, 24, True))
+        things = draw(tmp_path / "things", {"a": 9, "b": 9, "c": 9})
+        lines = []
+        weights = train(
+            "retrieval",
+            {"market1501": market, "caltech101": things},
+            tmp_path / "run",
+            Settings(epochs=1, size=(32, 32), arch="alexnet"),
+            say=lines.append,
+        )
+        assert "neck.weight" in load_file(weights)
+        assert '"class 0"' in lines[0]
+        assert '"class 1"' in lines[0]
+
+    def test_what_it_needs_is_named(self, tmp_path):
+        with pytest.raises(UnknownNameError, match="alexnet, vggnet"):
+            train("retrieval", {}, tmp_path, Settings(arch="lenet"))
+        with pytest.raises(DatasetError, match="--data"):
+            train("retrieval", {}, tmp_path, Settings(arch="vggnet"))
