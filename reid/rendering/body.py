@@ -106,6 +106,20 @@ class Body:
         weighted = vertices[self.joint_ids] * self.joint_weights[:, None]
         return np.add.reduceat(weighted, self.joint_starts, axis=0)
 
+    def joint_shares(self, vertices: np.ndarray) -> np.ndarray:
+        """(B, 23, 4): these, times the transforms of the bones (B, 3, 4), add up to the posed joints.
+
+        A joint is a mix of thousands of skinned vertices; what they have from one bone is taken together here.
+        """
+        ids = self.joint_ids
+        joint = np.searchsorted(self.joint_starts, np.arange(len(ids)), side="right") - 1
+        cell = (self.influences[ids] * len(JOINTS) + joint[:, None]).ravel()
+        weight = self.weights[ids] * self.joint_weights[:, None]
+        points = np.concatenate([vertices[ids], np.ones((len(ids), 1))], 1)
+        size = len(self.bones) * len(JOINTS)
+        columns = [np.bincount(cell, (weight * points[:, k, None]).ravel(), size) for k in range(4)]
+        return np.stack(columns, -1).reshape(len(self.bones), len(JOINTS), 4)
+
     def normals(self, vertices: np.ndarray, group: str) -> np.ndarray:
         return vertex_normals(vertices, self.faces[group])
 

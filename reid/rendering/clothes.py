@@ -51,6 +51,7 @@ class Dressing:
         """Add a copy of one of the body's surfaces that moves with the body."""
         body = self.anatomy.body
         faces = body.faces[group]
+        options.setdefault("closed", group != "hair")
         if "coords" not in options:
             options["coords"] = self.anatomy.pattern_coords(group)
         self.parts.append(

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 _INFLUENCES = 4  # bones that a vertex follows at most
+_OPENING = 0.05  # metres that one can look into a sleeve or a collar
 
 
 @dataclass
@@ -26,6 +27,7 @@ class Mesh:
         cut: (N,) float32 metres inside the outline; the rasteriser drops what interpolates below 0: crisp hems.
         loose: (N,) float32 metres that folds lift the surface by.
         outward: (N, 3) float32 direction of that lift.
+        closed: (F,) bool, faces whose back nobody sees; they are drawn from the front alone.
         instance: (F,) int32 number of the object a face is of; 0 where it does not matter.
         weights, influences: (N, 4) float32 and int32 skinning; None where the mesh stands still.
     """
@@ -38,6 +40,7 @@ class Mesh:
     cut: np.ndarray
     loose: np.ndarray
     outward: np.ndarray
+    closed: np.ndarray
     instance: np.ndarray
     weights: np.ndarray | None = None
     influences: np.ndarray | None = None
@@ -58,11 +61,13 @@ def part(
     weights: np.ndarray | None = None,
     influences: np.ndarray | None = None,
     bone: int | None = None,
+    closed: bool = False,
 ) -> Mesh:
     """A piece of a mesh, without the vertices it does not use and the faces its cut removes.
 
     Args:
         bone: the piece follows this bone alone.
+        closed: its backs are not seen but near the outline that the cut leaves.
         coords: as in `Mesh`, or (N, 2) by vertex; the first and last axis of the vertices where it is left out.
     """
     faces = np.asarray(faces)
@@ -75,10 +80,13 @@ def part(
     if bone is not None:
         weights = np.tile(np.array([1, 0, 0, 0], np.float32), (n, 1))
         influences = np.full((n, _INFLUENCES), bone, np.int32)
+    backless = np.full(m, closed)
     if cut is not None:
         inside = (cut >= 0)[faces]
         kept = inside[:, 0] | inside[:, 1] | inside[:, 2]
         faces, corner, rows, labels = faces[kept], corner[kept], rows[kept], labels[kept]
+        deep = (cut > _OPENING)[faces]
+        backless = closed & deep[:, 0] & deep[:, 1] & deep[:, 2]
     is_used = np.zeros(n, bool)
     is_used[faces] = True
     used = np.flatnonzero(is_used)
@@ -99,6 +107,7 @@ def part(
         cut=take(cut, 1.0),
         loose=take(loose, 0.0),
         outward=take(outward, 0.0, (3,)),
+        closed=backless,
         weights=None if weights is None else take(weights, 0),
         influences=None if influences is None else np.ascontiguousarray(influences[used], np.int32),
         instance=np.zeros(len(faces), np.int32),
@@ -122,6 +131,7 @@ def merge(parts: list[Mesh]) -> Mesh:
         cut=join("cut"),
         loose=join("loose"),
         outward=join("outward"),
+        closed=join("closed"),
         weights=join("weights") if skinned else None,
         influences=join("influences") if skinned else None,
         instance=join("instance"),

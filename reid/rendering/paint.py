@@ -188,7 +188,7 @@ def z_buffer(
     shape = ((bottom - top) * samples, (right - left) * samples)
     near, triangle = np.zeros(shape, np.float32), np.full(shape, -1, np.int32)
     rasterise(
-        screen, mesh.faces, mesh.cut, mesh.coords, mesh.material, *surface, left * samples, top * samples, near,
+        screen, mesh.faces, mesh.cut, mesh.closed, mesh.coords, mesh.material, *surface, left * samples, top * samples, near,
         triangle,
     )  # fmt: skip
     return near, triangle
@@ -238,7 +238,7 @@ def shadow_of(mesh: Mesh, surface: Surface, light: Light, side: int) -> tuple[np
     """The shadow map of a mesh and its frame, as `shading.lit_share` reads them; an empty map without sun."""
     a = np.cross(light.direction, [0.0, 0.0, 1.0])
     a /= np.linalg.norm(a) + 1e-9
-    axes = np.stack([a, np.cross(light.direction, a), light.direction])
+    axes = np.stack([a, np.cross(a, light.direction), light.direction])
     if light.sun.max() <= 0:
         return np.full((2, 2), -FAR, np.float32), np.concatenate([axes.ravel(), [0, 0, 1, 1]]).astype(np.float32)
     matrix = np.zeros((4, 4))
@@ -248,5 +248,5 @@ def shadow_of(mesh: Mesh, surface: Surface, light: Light, side: int) -> tuple[np
     per_metre = (side - 4) / max(float((bounds[2:] - bounds[:2]).max()), 1e-3)
     screen[:, :2] = (screen[:, :2] - middle) * per_metre + side / 2
     height, triangle = np.full((side, side), -FAR, np.float32), np.empty((side, side), np.int32)
-    rasterise(screen, mesh.faces, mesh.cut, mesh.coords, mesh.material, *surface, 0, 0, height, triangle)
+    rasterise(screen, mesh.faces, mesh.cut, mesh.closed, mesh.coords, mesh.material, *surface, 0, 0, height, triangle)
     return height, np.concatenate([axes.ravel(), middle, [per_metre, 2.2 / per_metre]]).astype(np.float32)

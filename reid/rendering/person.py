@@ -47,7 +47,7 @@ class Person:
 
     Attributes:
         outfit: what is worn. mesh: at rest. surface: material table and atlas.
-        heads: (B, 3) bone heads at rest. joint_vertices: those the joints are regressed from.
+        heads: (B, 3) bone heads at rest. joint_shares: as `Body.joint_shares` gives them.
         sole: metres from the lowest foot joint down to the ground.
     """
 
@@ -55,7 +55,7 @@ class Person:
     mesh: Mesh
     surface: tuple[np.ndarray, np.ndarray]
     heads: np.ndarray
-    joint_vertices: np.ndarray
+    joint_shares: np.ndarray
     sole: float
 
     def pose(self, rng: np.random.Generator, yaw: float, place: np.ndarray) -> Posed:
@@ -68,17 +68,11 @@ class Person:
             i = body.bones[f"wrist.{side}"]
             moved = transforms[i, :, :3] @ self.heads[i] + transforms[i, :, 3] - self.heads[i]
             hang.append(np.concatenate([np.eye(3), moved[:, None]], 1))
-        transforms = np.concatenate([transforms, np.array(hang, np.float32)]).astype(np.float32)
+        transforms = np.concatenate([transforms, np.array(hang)])
         mesh = self.mesh
         assert mesh.weights is not None
         assert mesh.influences is not None
-        ids = body.joint_ids
-        still = np.zeros(len(ids), np.float32)
-        sources = skin(
-            self.joint_vertices, body.weights[ids], body.influences[ids], transforms, still,
-            np.zeros((len(ids), 3), np.float32), 0.0,
-        )  # fmt: skip
-        joints = np.add.reduceat(sources * body.joint_weights[:, None], body.joint_starts, axis=0)
+        joints = np.einsum("brk,bjk->jr", transforms[: len(self.joint_shares)], self.joint_shares)
         middle = np.array([*joints[11:13, :2].mean(0), joints[17:23, 2].min() - self.sole])
         c, s = np.cos(yaw), np.sin(yaw)
         turn = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
@@ -145,7 +139,7 @@ def dress(
     hold_item(d, outfit)
     _skin(d, tone)
     sole = float(body.joints(vertices)[17:23, 2].min()) - anatomy.sole + 0.012
-    return Person(outfit, merge(d.parts), d.surface.table(), heads, vertices[body.joint_ids], sole)
+    return Person(outfit, merge(d.parts), d.surface.table(), heads, body.joint_shares(vertices), sole)
 
 
 def _phenotype(rng: np.random.Generator, female: bool, race: np.ndarray) -> dict[str, float]:
@@ -192,6 +186,7 @@ def _skin(d: Dressing, tone: np.ndarray) -> None:
             label,
             coords=body.face_uv["body"],
             cut=bare,
+            closed=True,
             weights=body.weights,
             influences=body.influences,
         )

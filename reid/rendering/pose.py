@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numba as nb
 import numpy as np
 
 from reid.rendering.body import Body
@@ -101,20 +102,41 @@ def draw_pose(rng: np.random.Generator, heads: np.ndarray, body: Body, habit: Ha
 
 
 def bone_transforms(pose: dict[str, np.ndarray], heads: np.ndarray, body: Body) -> np.ndarray:
-    """(B, 3, 4) float32 transforms from rest to pose."""
-    count = len(heads)
-    turn, move = np.empty((count, 3, 3)), np.empty((count, 3))
-    for i, (name, parent) in enumerate(zip(body.bones, body.parents.tolist(), strict=True)):
-        own = pose.get(name)
+    """(B, 3, 4) transforms from rest to pose."""
+    own = np.zeros((len(heads), 3, 3))
+    for name, rotation in pose.items():
+        own[body.bones[name]] = rotation
+    return _chained(own, heads, body.parents)
+
+
+@nb.njit(cache=True)
+def _chained(own: np.ndarray, heads: np.ndarray, parents: np.ndarray) -> np.ndarray:
+    """(B, 3, 4) from each bone's rotation (B, 3, 3) on top of its parent's, all zero for none; parents come first."""
+    out = np.zeros((len(heads), 3, 4))
+    for i in range(len(heads)):
+        parent = parents[i]
         if parent < 0:
-            turn[i] = np.eye(3) if own is None else own
-            move[i] = heads[i] - turn[i] @ heads[i]
-        elif own is None:  # as its parent moves
-            turn[i], move[i] = turn[parent], move[parent]
+            for r in range(3):
+                out[i, r, r] = 1.0
         else:
-            turn[i] = own @ turn[parent]
-            move[i] = turn[parent] @ heads[i] + move[parent] - turn[i] @ heads[i]
-    return np.concatenate([turn, move[:, :, None]], 2).astype(np.float32)
+            out[i] = out[parent]
+        if own[i, 0, 0] == 0 and own[i, 1, 1] == 0 and own[i, 2, 2] == 0:
+            continue
+        for r in range(3):
+            before = out[i, r, 3]  # where the head goes does not change
+            for c in range(3):
+                before += out[i, r, c] * heads[i, c]
+            out[i, r, 3] = before
+        turn = np.zeros((3, 3))
+        for r in range(3):
+            for c in range(3):
+                for q in range(3):
+                    turn[r, c] += own[i, r, q] * out[i, q, c]
+        for r in range(3):
+            for c in range(3):
+                out[i, r, c] = turn[r, c]
+                out[i, r, 3] -= turn[r, c] * heads[i, c]
+    return out
 
 
 def _cycle(curve: tuple[list[int], list[int]], at: float) -> float:
@@ -125,7 +147,7 @@ def _turn(axis: int) -> Callable[[float], np.ndarray]:
     i, j = [(1, 2), (2, 0), (0, 1)][axis]
 
     def turn(angle: float) -> np.ndarray:
-        matrix = np.eye(3)
+        matrix = _UPRIGHT.copy()
         matrix[i, i] = matrix[j, j] = math.cos(angle)
         matrix[j, i] = math.sin(angle)
         matrix[i, j] = -math.sin(angle)
@@ -134,4 +156,5 @@ def _turn(axis: int) -> Callable[[float], np.ndarray]:
     return turn
 
 
+_UPRIGHT = np.eye(3)
 _x, _y, _z = _turn(0), _turn(1), _turn(2)

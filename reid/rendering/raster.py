@@ -46,6 +46,7 @@ def rasterise(
     screen: np.ndarray,
     faces: np.ndarray,
     cut: np.ndarray,
+    closed: np.ndarray,
     coords: np.ndarray,
     material: np.ndarray,
     table: np.ndarray,
@@ -59,7 +60,7 @@ def rasterise(
 
     Args:
         screen: (N, 4) float32, as `project` gives it.
-        faces, cut, coords, material: as in `Mesh`.
+        faces, cut, closed, coords, material: as in `Mesh`.
         table, atlas: the materials; a material with a see-through texture is tested against it.
         x_first, y_first: the buffers show the window that starts at this pixel.
         near: (H, W) float32, the nearness so far. triangle: (H, W) int32. Both are changed in place.
@@ -79,7 +80,7 @@ def rasterise(
             continue
         area = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
         b0, b1, b2 = screen[i, 3], screen[j, 3], screen[k, 3]
-        if abs(area) < 1e-9 or b0 <= 0 or b1 <= 0 or b2 <= 0:
+        if abs(area) < 1e-9 or (area > 0 and closed[m]) or b0 <= 0 or b1 <= 0 or b2 <= 0:
             continue
         c0, c1, c2 = cut[i], cut[j], cut[k]
         whole = c0 >= 0 and c1 >= 0 and c2 >= 0

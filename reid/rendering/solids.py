@@ -76,6 +76,7 @@ class Yard:
             cut=np.ones(len(points), np.float32),
             loose=np.zeros(len(points), np.float32),
             outward=np.zeros_like(points),
+            closed=np.zeros(len(corners), bool),
             instance=instance.astype(np.int32),
         )
 
