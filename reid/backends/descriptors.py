@@ -19,12 +19,13 @@ from reid.errors import PartwiseError
 if TYPE_CHECKING:
     from reid.backends.keypoints import Keypoints
 
-SHORT_SIDE = 160
+# Smaller pictures are doubled until their short side has so many pixels. SIFT doubles every picture by itself, so that
+# half as many do for it.
+SHORT_SIDE, SIFT_SHORT_SIDE = 160, 80
 MAX_PIXELS = 600_000
-SIZE = f"grey; doubled to a short side of {SHORT_SIDE} or more, halved to {MAX_PIXELS} pixels or fewer"
 
 
-def _card(name: str, summary: str, paper: str, preprocessing: str) -> Card:
+def _card(name: str, summary: str, paper: str, preprocessing: str, short_side: int = SHORT_SIDE) -> Card:
     return Card(
         name=name,
         family="local descriptor",
@@ -35,7 +36,8 @@ def _card(name: str, summary: str, paper: str, preprocessing: str) -> Card:
         weights=f"{name}.codebook.safetensors",
         licence="Apache-2.0",
         paper=paper,
-        preprocessing=f"{SIZE}; {preprocessing}",
+        preprocessing=f"grey; doubled to a short side of {short_side} or more, halved to {MAX_PIXELS} pixels or fewer; "
+        + preprocessing,
     )
 
 
@@ -44,11 +46,13 @@ class LocalDescriptor(Backend):
 
     Attributes:
         method: the function of `reid.backends.detectors` that finds and describes.
+        short_side: that smaller pictures are doubled to.
         sha256: of the codebook that ships.
         codebook_path: another codebook than that, set before `load` (see `with_codebook`).
     """
 
     method: str
+    short_side: int = SHORT_SIDE
     sha256: str
     codebook_path: Path | None = None
     _codebook: Codebook | None = None
@@ -82,7 +86,7 @@ class LocalDescriptor(Backend):
         from reid.backends import detectors
         from reid.backends.keypoints import WorkingSize, extract
 
-        return extract(picture, WorkingSize(SHORT_SIDE, MAX_PIXELS), getattr(detectors, self.method))
+        return extract(picture, WorkingSize(self.short_side, MAX_PIXELS), getattr(detectors, self.method))
 
     def embed(self, pictures: Sequence[np.ndarray]) -> Embeddings:
         """Embed RGB uint8 pictures (H, W, 3) of any sizes; one without keypoints gets the zero vector."""
@@ -102,10 +106,12 @@ class LocalDescriptor(Backend):
         "Gradient histograms at scale-space extrema; the classic for scenes and near copies.",
         "Lowe, Distinctive Image Features from Scale-Invariant Keypoints, IJCV 2004",
         "1000 keypoints at most; RootSIFT; VLAD at three centres each",
+        SIFT_SHORT_SIDE,
     )
 )
 class Sift(LocalDescriptor):
     method = "sift"
+    short_side = SIFT_SHORT_SIDE
     sha256 = "083c6b532cf58e2c0e2d6a908c9e3fbea105fa654f917e445cd01674fb1eee65"
 
 
@@ -114,7 +120,8 @@ class Sift(LocalDescriptor):
         "surf",
         "Box-filter approximation of Hessian keypoints and Haar responses.",
         "Bay et al., SURF: Speeded Up Robust Features, CVIU 2008",
-        "1024 keypoints at most; signed square root; VLAD at three centres each",
+        "1024 keypoints at most, at every other pixel of pictures doubled twice; signed square root; "
+        "VLAD at three centres each",
     )
 )
 class Surf(LocalDescriptor):
@@ -140,11 +147,13 @@ class Orb(LocalDescriptor):
         "vgg-descriptor",
         "Pooling regions learnt by convex optimisation, at SIFT's keypoints (Visual Geometry Group's descriptor).",
         "Simonyan et al., Learning Local Feature Descriptors Using Convex Optimisation, TPAMI 2014",
-        "300 keypoints at most; signed square root; VLAD at three centres each",
+        "300 keypoints at most, in small pictures one for 128 pixels; signed square root; VLAD at three centres each",
+        SIFT_SHORT_SIDE,
     )
 )
 class VggDescriptor(LocalDescriptor):
     method = "vgg"
+    short_side = SIFT_SHORT_SIDE
     sha256 = "917f76df90943094340ccff6cb8bb768136e91b5461210661cc04f2ded0cf765"
 
 

@@ -44,8 +44,8 @@ class Matches:
         return len(self.query_xy)
 
 
-# A describer takes a grey uint8 picture and gives positions (N, 2) and descriptors (N, d).
-Describe = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+# Takes a grey uint8 picture and by how much it was scaled, and gives positions (N, 2) and descriptors (N, d).
+Describe = Callable[[np.ndarray, float], tuple[np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def extract(picture: np.ndarray, size: WorkingSize, describe: Describe) -> Keypo
     if factor != 1:
         target = max(1, round(width * factor)), max(1, round(height * factor))
         grey = cv2.resize(grey, target, interpolation=cv2.INTER_CUBIC if factor > 1 else cv2.INTER_AREA)
-    xy, descriptors = describe(grey)
+    xy, descriptors = describe(grey, factor)
     # Pixel centres, not corners, fall on each other when a picture is scaled.
     scale = np.array([width / grey.shape[1], height / grey.shape[0]], np.float32)
     xy = (np.asarray(xy, np.float32).reshape(-1, 2) + 0.5) * scale - 0.5

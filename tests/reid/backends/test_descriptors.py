@@ -114,7 +114,8 @@ class TestWorkingSize:
         picture[20:24, 60:64] = 255  # centred on (61.5, 21.5)
         size = WorkingSize(short_side=int(80 * factor), max_pixels=int(8000 * factor**2))
 
-        def brightest(grey):
+        def brightest(grey, scaled):
+            assert scaled == factor
             return np.argwhere(grey > 200)[:, ::-1].mean(0, keepdims=True), np.zeros((1, 4), np.float32)
 
         np.testing.assert_allclose(extract(picture, size, brightest).xy, [[61.5, 21.5]], atol=0.3)
@@ -138,3 +139,10 @@ class _changed:  # noqa: N801
         path = codebook_path(name, folder)
         Codebook(name, self.book.projection, centres, self.book.ones).save(path)
         return path
+
+
+def test_small_pictures_cost_vgg_fewer_keypoints():
+    noise = np.random.default_rng(0).integers(0, 255, (64, 128, 3), dtype=np.uint8)
+    assert len(create("vgg-descriptor").keypoints(noise)) == 64  # 8,192 pixels, one for 128
+    large = cv2.resize(noise, (512, 256), interpolation=cv2.INTER_NEAREST)
+    assert len(create("vgg-descriptor").keypoints(large)) > 200
