@@ -1,0 +1,89 @@
+"""Finders: average precision on unseen rendered streets and on footage, recall on CamVid's people, and time a frame.
+
+PARTWISE_STREETS names a folder of rendered streets, PARTWISE_CAMVID one of CamVid, PARTWISE_VTEST Debian's vtest.avi
+(package opencv-doc); what is not named is passed over.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from reid import backends
+from reid.backends import Backend, Boxes
+from reid.datasets.camvid_objects import camvid_objects
+from reid.datasets.coco import AnnotatedFrame, read_coco
+from reid.finding.figures import average_precision, recall
+from reid.metrics import average_precision_50
+from reid.video import load_frame
+
+BOXES = Path(__file__).parent / "data" / "vtest.json"
+TALL, FEW = 40, 15  # CamVid's people in pixels; boxes a frame
+
+
+def main() -> None:
+    print("| finder | frames | measured |")
+    print("| --- | --- | --- |")
+    for card in backends.cards():
+        if "find" in card.does:
+            finder = backends.get(card.name)
+            streets, camvid, footage = (os.environ.get(f"PARTWISE_{name}") for name in ("STREETS", "CAMVID", "VTEST"))
+            if streets:
+                measure_streets(finder, read_coco(streets)[:200])
+            if camvid:
+                measure_camvid(finder, camvid_objects(camvid, "test"))
+            if footage:
+                measure_footage(finder, Path(footage))
+            measure_time(finder)
+
+
+def measure_streets(finder: Backend, frames: Sequence[AnnotatedFrame]) -> None:
+    figures = average_precision(finder.find, frames)
+    told = ", ".join(f"{key.removesuffix('_AP50')} {value:.1f}" for key, value in figures.items())
+    _row(finder, f"{len(frames)} rendered streets", f"AP50: {told}")
+
+
+def measure_camvid(finder: Backend, frames: Sequence[AnnotatedFrame]) -> None:
+    share, people = recall(finder.find, frames, "person", taller=TALL, most=FEW)
+    what = f"CamVid's test split, {people} people taller than {TALL} pixels"
+    _row(finder, what, f"{share:.1f} % found by {FEW} boxes a frame")
+
+
+def measure_footage(finder: Backend, path: Path) -> None:
+    truth = {int(number): np.array(boxes, np.float32) for number, boxes in json.loads(BOXES.read_text()).items()}
+    found = [_people(finder.find(load_frame(path, number))) for number in truth]
+    figure = 100 * average_precision_50(found, list(truth.values()))
+    people = sum(map(len, truth.values()))
+    _row(finder, f"vtest.avi, {len(truth)} frames, {people} people accepted by eye", f"person AP50 {figure:.1f}")
+
+
+def measure_time(finder: Backend, rounds: int = 15) -> None:
+    rng = np.random.default_rng(0)
+    frame = cv2.resize(rng.integers(0, 256, (36, 48, 3), dtype=np.uint8), (768, 576), interpolation=cv2.INTER_CUBIC)
+    finder.find(frame)
+    spent = []
+    for _ in range(rounds if finder.card.name != "rcnn" else 3):
+        started = time.perf_counter()
+        finder.find(frame)
+        spent.append(time.perf_counter() - started)
+    _row(finder, "768x576", f"{1000 * statistics.median(spent):.0f} ms (fastest {1000 * min(spent):.0f})")
+
+
+def _people(boxes: Boxes) -> tuple[np.ndarray, np.ndarray]:
+    mine = np.array([label == "person" for label in boxes.labels], bool)
+    return boxes.xyxy[mine], boxes.scores[mine]
+
+
+def _row(finder: Backend, what: str, measured: str) -> None:
+    print(f"| `{finder.card.name}` | {what} | {measured} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
