@@ -1,9 +1,10 @@
-"""Market-1501 with 30 to 50 % of every query hidden, by a block or by another person: do parts help?
+"""Market-1501 with 30 to 50 % of every query hidden, by things or by another person: do parts help?
 
     PARTWISE_MARKET1501=DIR python -m benchmarks.occlusion [BACKEND ...]
 
-The gallery stays as it is. A block has one colour; the other person is another identity's query, of which the same
-rectangle is laid over. The same seed hides the same pixels for every backend.
+The gallery stays as it is. `block`: black rises from the lower edge, as a wall or a car hides legs. `person`: another
+identity's query, its middle columns, comes in from the left or the right. `patch`: a rectangle of one colour lies
+anywhere. The same seed hides the same pixels for every backend.
 """
 
 from __future__ import annotations
@@ -43,17 +44,28 @@ def rectangle(height: int, width: int, rng: np.random.Generator) -> tuple[slice,
 
 
 def by_block(picture: np.ndarray, other: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A rectangle in one colour."""
+    """The lower part of the picture in black."""
     hidden = picture.copy()
-    hidden[rectangle(*picture.shape[:2], rng)] = rng.integers(0, 256, 3)
+    hidden[len(picture) - round(len(picture) * rng.uniform(*SHARE)) :] = 0
     return hidden
 
 
 def by_person(picture: np.ndarray, other: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A rectangle of another person's picture, at the place where it lay."""
+    """The middle of another person's picture over the left or the right side, at full height."""
     hidden = picture.copy()
-    where = rectangle(*picture.shape[:2], rng)
-    hidden[where] = cv2.resize(other, picture.shape[1::-1], interpolation=cv2.INTER_LINEAR)[where]
+    height, width = picture.shape[:2]
+    columns = round(width * rng.uniform(*SHARE))
+    start = (width - columns) // 2
+    pasted = cv2.resize(other, (width, height), interpolation=cv2.INTER_LINEAR)[:, start : start + columns]
+    left = 0 if rng.random() < 0.5 else width - columns
+    hidden[:, left : left + columns] = pasted
+    return hidden
+
+
+def by_patch(picture: np.ndarray, other: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A rectangle anywhere in one colour."""
+    hidden = picture.copy()
+    hidden[rectangle(*picture.shape[:2], rng)] = rng.integers(0, 256, 3)
     return hidden
 
 
@@ -61,7 +73,7 @@ def unchanged(picture: np.ndarray, other: np.ndarray, rng: np.random.Generator) 
     return picture
 
 
-WAYS: dict[str, Hide] = {"whole": unchanged, "block": by_block, "person": by_person}
+WAYS: dict[str, Hide] = {"whole": unchanged, "block": by_block, "person": by_person, "patch": by_patch}
 
 
 def hidden_queries(query: Sequence[Sample], hide: Hide, seed: int = SEED) -> Iterator[list[np.ndarray]]:

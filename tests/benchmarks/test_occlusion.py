@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.occlusion import SHARE, by_block, by_parts, by_person, hidden_queries, rectangle
+from benchmarks.occlusion import SHARE, by_block, by_parts, by_patch, by_person, hidden_queries, rectangle
 from reid.datasets import Sample
 from reid.embedding import Embeddings
 from reid.images import save_image
@@ -31,7 +31,7 @@ def test_rectangles_hide_30_to_50_percent():
     assert 0.48 < max(shares) <= SHARE[1] + 0.01
 
 
-@pytest.mark.parametrize("hide", [by_block, by_person])
+@pytest.mark.parametrize("hide", [by_block, by_person, by_patch])
 def test_chance_is_seeded_by_query(queries, hide):
     one, again = (np.concatenate([np.stack(b) for b in hidden_queries(queries, hide)]) for _ in range(2))
     other = np.concatenate([np.stack(b) for b in hidden_queries(queries, hide, seed=1)])
@@ -39,6 +39,13 @@ def test_chance_is_seeded_by_query(queries, hide):
     assert (one != other).any()
     alone = np.concatenate([np.stack(b) for b in hidden_queries(queries[:6], by_block)])
     np.testing.assert_array_equal(alone, np.concatenate([np.stack(b) for b in hidden_queries(queries, by_block)])[:6])
+
+
+def test_a_block_rises_from_the_lower_edge(queries):
+    for picture in (picture for batch in hidden_queries(queries[2:], by_block) for picture in batch):
+        shown = (picture > 0).all((1, 2))
+        assert 0.49 < shown.mean() < 0.71
+        assert shown[: shown.sum()].all()
 
 
 def test_the_other_person_is_another_one(queries):
