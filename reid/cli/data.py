@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reid.cli.common import Commands, named_path, open_gallery, positive, print_json, progress_bar, size, warn_file
 from reid.datasets import PROTOCOLS
@@ -22,6 +22,9 @@ def add(commands: Commands) -> None:
     sub.add_argument("--layout", required=True, choices=PROTOCOLS)
     sub.add_argument("--backend", required=True, metavar="B")
     sub.add_argument("--rerank", choices=("none", "parts", "geometry"), default="none")
+    sub.add_argument("--fuse", choices=("sum", "ranks", "fitted"), default="sum", help="for --backend A+B")
+    sub.add_argument("--expand", type=int, default=0, metavar="N", help="average queries with their first N")
+    sub.add_argument("--augment", type=int, default=0, metavar="N", help="average the gallery with N neighbours each")
 
     sub = commands.add("render", _render, "Draw people or streets with exact ground truth.", as_json=False)
     sub.add_argument("--identities", type=int, metavar="N")
@@ -55,20 +58,40 @@ def add(commands: Commands) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    from reid.reports import evaluate
-
+    combined = "+" in options.backend or options.expand > 0 or options.augment > 0
+    if combined and options.rerank != "none":
+        raise PartwiseError("Re-ranking works on one backend's own vectors; leave --rerank out, or the fusion.")
     with progress_bar(options.backend) as progress:
-        result = evaluate(
-            options.root, options.layout, options.backend, options.rerank, progress=progress, on_error=warn_file
-        )
+        if combined:
+            from reid.combined import evaluate_combined
+
+            result = evaluate_combined(
+                options.root,
+                options.layout,
+                options.backend,
+                options.fuse,
+                expand=options.expand,
+                augment=options.augment,
+                progress=progress,
+                on_error=warn_file,
+            )
+        else:
+            from reid.reports import evaluate
+
+            result = evaluate(
+                options.root, options.layout, options.backend, options.rerank, progress=progress, on_error=warn_file
+            )
     if options.json:
         print_json(result)
     else:
-        print(
-            "  ".join(
-                f"{key} {value:.2f}" if isinstance(value, float) else f"{key} {value}" for key, value in result.items()
-            )
-        )
+        _print_figures(result)
+
+
+def _print_figures(result: dict[str, Any], before: str = "") -> None:
+    told = {key: value for key, value in result.items() if key != "members"}
+    print(before + "  ".join(f"{k} {v:.2f}" if isinstance(v, float) else f"{k} {v}" for k, v in told.items()))
+    for name, figures in result.get("members", {}).items():
+        _print_figures(figures, f"  {name} alone: ")
 
 
 def _render(options: argparse.Namespace) -> None:

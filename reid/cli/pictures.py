@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from reid.cli.common import Commands, check_able, print_json, progress_bar, warn_file
+from reid.cli.common import Commands, check_able, positive, print_json, progress_bar, warn_file
 from reid.errors import PartwiseError
 
 
@@ -19,6 +19,15 @@ def add(commands: Commands) -> None:
     sub.add_argument("--backend", required=True, metavar="B")
     sub.add_argument("--out", required=True, type=Path, metavar="FILE.npz")
     sub.add_argument("--recursive", action="store_true")
+    sub.add_argument("--views", type=positive, metavar="N", help="each picture whole and N-1 cut-outs, to teach with")
+
+    sub = commands.add("push", _push, "Upload a retrieval network with its model card to the Hub.", as_json=False)
+    sub.add_argument("backend", metavar="B")
+    sub.add_argument("repository", metavar="OWNER/NAME")
+    sub.add_argument("--private", action="store_true")
+
+    sub = commands.add("forget", _forget, "Remove a network that was fine-tuned on this machine.", as_json=False)
+    sub.add_argument("backend", metavar="B")
 
     sub = commands.add("parse", _parse, "Label every pixel: a person's parts, or what a scene holds.", as_json=False)
     sub.add_argument("images", type=Path, nargs="+", metavar="IMAGE")
@@ -72,6 +81,12 @@ def _embed(options: argparse.Namespace) -> None:
     check_able(options.backend, "embed")
     samples = read_folder(options.folder, "flat", recursive=options.recursive, on_skip=warn_file)
     backend = backends.get(options.backend)
+    if options.views:
+        from reid.training.labelled import teach
+
+        with progress_bar(backend.card.name) as progress:
+            lessons = teach(samples, backend, options.views, progress, warn_file)
+        return _save(options.out, vars(lessons))
     names: list[str] = []
     batches = []
     with progress_bar(backend.card.name) as progress:
@@ -85,11 +100,29 @@ def _embed(options: argparse.Namespace) -> None:
     if backend.card.parts:
         arrays["parts"] = np.concatenate([one.parts for one in batches])
         arrays["visibility"] = np.concatenate([one.visibility for one in batches])
+    return _save(options.out, arrays)
+
+
+def _save(out: Path, arrays: dict[str, Any]) -> None:
+    import numpy as np
+
     try:
-        with open(options.out, "wb") as file:  # of a mere path, NumPy would make another name
+        with open(out, "wb") as file:  # of a mere path, NumPy would make another name
             np.savez(file, **arrays)
     except OSError as error:
-        raise PartwiseError(f"{options.out} cannot be written: {error.strerror}; choose another --out.") from error
+        raise PartwiseError(f"{out} cannot be written: {error.strerror}; choose another --out.") from error
+
+
+def _push(options: argparse.Namespace) -> None:
+    from reid.backends.hub import push
+
+    print(push(options.backend, options.repository, private=options.private))
+
+
+def _forget(options: argparse.Namespace) -> None:
+    from reid.backends.saved import remove
+
+    remove(options.backend)
 
 
 def _parse(options: argparse.Namespace) -> None:

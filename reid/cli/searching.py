@@ -5,11 +5,16 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reid.cli.common import Commands, like, open_gallery, part_weight, positive, print_json
+from reid.errors import PartwiseError
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from reid.backends import Backend
+    from reid.galleries import Gallery
     from reid.search import Hits
 
 
@@ -19,6 +24,12 @@ def add(commands: Commands) -> None:
     _add_options(sub)
     sub.add_argument("--rerank", choices=("none", "parts", "geometry"), default="none")
     sub.add_argument("--part", action="append", type=part_weight, default=[], metavar="NAME=WEIGHT")
+    sub.add_argument("--fuse", choices=("sum", "ranks", "fitted"), default="sum", help="for --backend A+B")
+    sub.add_argument("--expand", type=int, default=0, metavar="N", help="average the query with its first N")
+    sub.add_argument("--augment", type=int, default=0, metavar="N", help="average the gallery with N neighbours each")
+    sub.add_argument("--right", action="append", default=[], metavar="NAME", help="a hit that is right")
+    sub.add_argument("--wrong", action="append", default=[], metavar="NAME", help="a hit that is wrong")
+    sub.add_argument("--learn", action="store_true", help="let the gallery learn from --right and --wrong, and use it")
 
     sub = commands.add("compose", _compose, "Find a person put together out of parts of several pictures.")
     sub.add_argument("--like", action="append", type=like, required=True, metavar="PART[,PART]=IMAGE")
@@ -41,22 +52,58 @@ def _search(options: argparse.Namespace) -> None:
 
     picture = load_image(options.image)
     gallery = open_gallery(options.gallery)
-    backend = for_gallery(options.backend, gallery.folder)
-    hits = search(
-        gallery,
-        backend,
-        picture,
-        top=options.top,
-        cameras=options.camera,
-        exclude_camera=options.exclude_camera,
-        words=options.words,
-        rerank=options.rerank,
-        part_weights=dict(options.part) or None,
-    )
-    note = backend.note(picture, hits.query) if hits.query is not None else None
-    if note:
-        print(f"{options.image}: {note}", file=sys.stderr)
+    filters = {
+        "top": options.top,
+        "cameras": options.camera,
+        "exclude_camera": options.exclude_camera,
+        "words": options.words,
+    }
+    names = options.backend.split("+")
+    judged, expanded = bool(options.right or options.wrong or options.learn), options.expand > 0 or options.augment > 0
+    reordered = options.rerank != "none" or bool(options.part)
+    ways = [len(names) > 1, judged, expanded]
+    if sum(ways) > 1 or ((ways[0] or options.augment > 0 or options.learn) and reordered):
+        raise PartwiseError(
+            "Fusion, expansion, feedback and re-ranking by parts go one at a time; leave the others out."
+        )
+    members = [for_gallery(name, gallery.folder) for name in names]
+    if len(members) > 1:
+        from reid.search.refined import fitted_weights, search_fused
+
+        fitted = options.fuse == "fitted"
+        weights = fitted_weights(gallery, members) if fitted else None
+        method = "sum" if fitted else options.fuse
+        hits = search_fused(
+            gallery, members, picture, method=method, weights=None if weights is None else list(weights), **filters
+        )
+    else:
+        more = {"rerank": options.rerank, "part_weights": dict(options.part) or None}
+        if judged:
+            hits = _judged_search(options, gallery, members[0], picture, filters | ({} if options.learn else more))
+        elif expanded:
+            from reid.search.refined import search_expanded
+
+            query = members[0].embed([picture])[0] if options.rerank != "geometry" else picture
+            hits = search_expanded(
+                gallery, members[0], query, neighbours=options.expand, augment=options.augment, **filters, **more
+            )
+        else:
+            hits = search(gallery, members[0], picture, **filters, **more)
+        note = members[0].note(picture, hits.query) if hits.query is not None else None
+        if note:
+            print(f"{options.image}: {note}", file=sys.stderr)
     _print_hits(hits, options.json)
+
+
+def _judged_search(
+    options: argparse.Namespace, gallery: Gallery, backend: Backend, picture: np.ndarray, more: dict[str, Any]
+) -> Hits:
+    from reid.search.refined import Judged, items_named, refit, search_judged
+
+    judged = Judged(items_named(gallery, options.right), items_named(gallery, options.wrong))
+    if options.learn and (judged.right or judged.wrong):
+        refit(gallery, backend, picture, judged)
+    return search_judged(gallery, backend, picture, judged, bent=options.learn, **more)
 
 
 def _compose(options: argparse.Namespace) -> None:

@@ -84,7 +84,13 @@ class Lessons:
         return cls(names, boxes, vectors)
 
 
-def teach(samples: Sequence[Named], backend: Backend, views: int, progress: Callable[[int, int], None]) -> Lessons:
+def teach(
+    samples: Sequence[Named],
+    backend: Backend,
+    views: int,
+    progress: Callable[[int, int], None],
+    on_error: Callable[[Path, str], None] | None = None,
+) -> Lessons:
     """Ask a teacher about each picture whole and about `views - 1` cut-outs of it.
 
     A student that sees the same cut-outs with the same answers learns far more from few pictures than from the whole
@@ -92,7 +98,7 @@ def teach(samples: Sequence[Named], backend: Backend, views: int, progress: Call
     """
     names: list[str] = []
     boxes, vectors = [], []
-    for batch in decode_batches(samples, 16, on_error=lambda sample, error: None):
+    for batch in decode_batches(samples, 16, on_error=lambda s, error: on_error and on_error(s.path, str(error))):
         for sample, picture in zip(batch.samples, batch.pictures, strict=True):
             rng = np.random.default_rng(len(names))
             cuts = np.array([WHOLE] + [draw_box(rng) for _ in range(views - 1)], np.float32)
