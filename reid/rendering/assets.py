@@ -114,6 +114,22 @@ def hair_from_assets(d: Dressing, outfit: Outfit, assets: Assets) -> bool:
     return True
 
 
+def skin_from_assets(assets: Assets, rng: np.random.Generator, female: bool, dark: bool) -> np.ndarray | None:
+    """(256, 256, 3) float32, how a skin deviates from its own tone, in the body's texture coordinates; None where the
+    folder has no such skin."""
+    fitting = [p for p in assets.skins if ("female" in p.stem) == female and ("dark" in p.stem) == dark]
+    return _tint(fitting[int(rng.integers(len(fitting)))]) if fitting else None
+
+
+@functools.lru_cache(maxsize=16)
+def _tint(path: Path) -> np.ndarray:
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if image is None:
+        raise PartwiseError(f"{path} cannot be read; fetch the assets again or leave --assets out.")
+    small = cv2.resize(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), (_TEXTURE, _TEXTURE), interpolation=cv2.INTER_AREA)
+    return small.astype(np.float32) / np.median(small.reshape(-1, 3), axis=0).astype(np.float32)
+
+
 @dataclass(frozen=True)
 class _Garment:
     """An asset: three body vertices and their weights a vertex, offsets, and what they are measured by."""

@@ -35,7 +35,8 @@ def _backpack(d: Dressing, outfit: Outfit, material: int) -> None:
     top = a.bone("clavicle.L")[2] + 0.02
     middle = top - tall - 0.02 - 0.08 * cut[5]
     near = (a.arm < 0.3) & (np.abs(a.vertices[:, 2] - middle) < 0.2) & (np.abs(a.vertices[:, 0]) < 0.12)
-    back = d.outer[near, 1].max()
+    near &= a.vertices[:, 1] > a.axis[:, 1]
+    back = np.quantile(d.outer[near, 1], 0.75)  # not the furthest: the sack would hang in the air above the hips
     deep = 0.055 + 0.05 * cut[6]
     sack = np.array([0.12 + 0.04 * cut[5], deep, tall])
     vertices, faces = ellipsoid(np.array([0, back + deep * 0.8, middle]), sack, 3.6, 18)

@@ -188,8 +188,8 @@ def z_buffer(
     shape = ((bottom - top) * samples, (right - left) * samples)
     near, triangle = np.zeros(shape, np.float32), np.full(shape, -1, np.int32)
     rasterise(
-        screen, mesh.faces, mesh.cut, mesh.closed, mesh.coords, mesh.material, *surface, left * samples, top * samples, near,
-        triangle,
+        screen, mesh.faces, mesh.cut, mesh.closed, mesh.coords, mesh.material, *surface, left * samples, top * samples,
+        near, triangle,
     )  # fmt: skip
     return near, triangle
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from reid.rendering import materials as m
 from reid.rendering.anatomy import mean_of_corners, measure
-from reid.rendering.assets import Assets, dress_from_assets, hair_from_assets
+from reid.rendering.assets import Assets, dress_from_assets, hair_from_assets, skin_from_assets
 from reid.rendering.bags import carry_bag, hold_item
 from reid.rendering.body import Body, load_body
 from reid.rendering.clothes import Dressing, wear_lower, wear_outer, wear_shoes, wear_upper
@@ -137,7 +137,10 @@ def dress(
     wear_glasses(d, outfit)
     carry_bag(d, outfit)
     hold_item(d, outfit)
-    _skin(d, tone)
+    tint = None
+    if assets is not None and rng.random() < 0.7:
+        tint = skin_from_assets(assets, rng, outfit.female, dark >= 3)
+    _skin(d, tone, _complexion(body) if tint is None else tint)
     sole = float(body.joints(vertices)[17:23, 2].min()) - anatomy.sole + 0.012
     return Person(outfit, merge(d.parts), d.surface.table(), heads, body.joint_shares(vertices), sole)
 
@@ -158,10 +161,17 @@ def _phenotype(rng: np.random.Generator, female: bool, race: np.ndarray) -> dict
     }
 
 
-def _skin(d: Dressing, tone: np.ndarray) -> None:
-    """The body where no clothes cover it, and the eyes."""
+def _skin(d: Dressing, tone: np.ndarray, tint: np.ndarray) -> None:
+    """The body where no clothes cover it, and the eyes.
+
+    Args:
+        tone: (3,) the skin's colour. tint: (256, 256, 3), what it is multiplied by.
+    """
     a, body = d.anatomy, d.anatomy.body
-    material = d.surface.add(m.TEXTURE, np.ones(3), texture=d.surface.image(_skin_texture(tone, body)), gloss=0.05)
+    picture = np.empty((*tint.shape[:2], 4), np.uint8)
+    np.clip(255 * tone.astype(np.float32) * tint, 0, 255, out=picture[..., :3], casting="unsafe")
+    picture[..., 3] = 255
+    material = d.surface.add(m.TEXTURE, np.ones(3), texture=d.surface.image(picture), gloss=0.05)
     eye = d.surface.add(m.PLAIN, (0.22, 0.18, 0.16), gloss=0.3)
     faces = body.faces["body"]
     label = np.where(
@@ -195,14 +205,6 @@ def _skin(d: Dressing, tone: np.ndarray) -> None:
         d.parts.append(
             part(a.vertices, body.faces[group], eye, LABEL["face"], weights=body.weights, influences=body.influences)
         )
-
-
-def _skin_texture(tone: np.ndarray, body: Body) -> np.ndarray:
-    """(256, 256, 4) uint8, in the body's texture coordinates."""
-    picture = np.empty((256, 256, 4), np.uint8)
-    np.clip(255 * tone.astype(np.float32) * _complexion(body), 0, 255, out=picture[..., :3], casting="unsafe")
-    picture[..., 3] = 255
-    return picture
 
 
 @functools.cache
