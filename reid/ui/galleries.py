@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from reid.studio import Studio
-from reid.ui import markup, shelf
+from reid.ui import markup, shelf, tuning
 from reid.ui.guard import guarded
 from reid.ui.markup import picker
 
@@ -83,6 +83,7 @@ def build(studio: Studio, page: gr.Blocks, tab: gr.Tab, chosen: gr.State) -> Non
                     with gr.Row():
                         item_save = gr.Button("Save words", size="sm", variant="primary", min_width=110)
                         item_remove = gr.Button("Remove picture", size="sm", variant="stop", min_width=110)
+            tuning.build(studio, chosen)
             items = picker(elem_id="pw-items")
             with gr.Row(visible=False, elem_classes="pw-pager") as pager:
                 back = gr.Button("Back", size="sm", scale=0, min_width=90)
