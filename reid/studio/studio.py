@@ -27,7 +27,8 @@ from reid.images import load_image
 from reid.search import embed_missing, index, search
 from reid.search.compose import Like, compose
 from reid.search.geometry import verify
-from reid.studio import uploads
+from reid.studio import frames, uploads
+from reid.studio.frames import Frame
 from reid.studio.records import Added, Body, Comparison, Found, Limits, Progress
 from reid.studio.shelves import Shelves
 from reid.studio.shipped import SHIPPED
@@ -189,12 +190,14 @@ class Studio(Shelves):
         exclude_camera: str | None = None,
         rerank: str = "none",
         part_weights: Mapping[str, float] | None = None,
+        box: Sequence[float] | None = None,
         progress: Progress | None = None,
     ) -> Found:
         """Rank a gallery by how much its pictures are like one picture; indexes first what is not indexed yet.
 
         Args:
             picture: a file, or RGB uint8 (H, W, 3).
+            box: XYXY in its pixels: the part of it that is searched for; by default the whole.
             gallery, backend: by name.
             top: how many hits, within the limits.
             words, cameras, exclude_camera, rerank: see `reid.search.search`; blank words and no cameras ask for all.
@@ -206,6 +209,7 @@ class Studio(Shelves):
             PartwiseError: no such gallery or backend, or its weights cannot be had.
         """
         query = load_image(picture, name=picture.name) if isinstance(picture, Path) else picture
+        query = query if box is None else frames.cut_out(query, box)
         searched, loaded = self._ready(gallery, backend, progress)
         weights = dict(part_weights or {})
         if all(weight == 1 for weight in weights.values()):
@@ -231,6 +235,23 @@ class Studio(Shelves):
             weights or None,
             None if found.query is None else loaded.note(query, found.query),
         )
+
+    def look(self, picture: Path) -> Frame | None:
+        """What a whole frame shows, for a visitor to choose from; None where no finder ships or is ready.
+
+        Raises:
+            ImageError: the picture cannot be used.
+        """
+        for card in backends.cards():
+            # The quick one: those that look at regions one by one would keep a visitor waiting.
+            if card.name == "rfcn":
+                try:
+                    finder = backends.get(card.name)
+                except (PartwiseError, ImportError) as error:
+                    self._unready[card.name] = str(error)
+                    return None
+                return frames.look(finder, load_image(picture, name=picture.name))
+        return None
 
     def compose(
         self,

@@ -7,8 +7,8 @@ from typing import Any
 
 import gradio as gr
 
-from reid.studio import Found, Studio
-from reid.ui import markup, results, shelf
+from reid.studio import Found, Frame, Studio
+from reid.ui import finder, markup, results, shelf
 from reid.ui.guard import guarded
 from reid.ui.markup import esc, picker
 from reid.ui.panels import PANELS
@@ -43,6 +43,8 @@ def build(studio: Studio, page: gr.Blocks, tab: gr.Tab, chosen: gr.State) -> Non
                 buttons=[],
                 elem_id="pw-query",
             )
+            frame, box = gr.State(None, time_to_live=3600), gr.State(None)
+            boxes = finder.panel()
             examples = picker(elem_id="pw-examples")
             gallery = gr.Dropdown([], label="Gallery", filterable=False, elem_id="pw-gallery")
             backend = gr.Dropdown([], label="Backend", filterable=False, elem_id="pw-backend")
@@ -66,7 +68,7 @@ def build(studio: Studio, page: gr.Blocks, tab: gr.Tab, chosen: gr.State) -> Non
             markup.text(results.HOW_TO_READ)
 
     offered = [chosen, gallery, backend, card, examples, cameras, rerank, *parts.offered]
-    settings = [query, gallery, backend, top, words, cameras, elsewhere, rerank, parts.weights]
+    settings = [query, gallery, backend, top, words, cameras, elsewhere, rerank, parts.weights, box]
     explained = [detail, head, *panels]
     answered = [found, status, grid, *explained]
 
@@ -122,6 +124,7 @@ def build(studio: Studio, page: gr.Blocks, tab: gr.Tab, chosen: gr.State) -> Non
         elsewhere: bool,
         rerank: str | None,
         weights: dict[str, float] | None,
+        region: finder.Box | None,
         request: gr.Request,
         progress: gr.Progress = gr.Progress(),  # noqa: B008 (Gradio finds it by this default)
     ) -> list[Any]:
@@ -138,9 +141,18 @@ def build(studio: Studio, page: gr.Blocks, tab: gr.Tab, chosen: gr.State) -> Non
             exclude_camera=mine.camera_of(path, gallery_name) if elsewhere else None,
             rerank=rerank or "none",
             part_weights=weights,
+            box=region,
             progress=lambda share, what: progress(share, desc=what),
         )
         return [result, results.summary(result), results.grid(mine, result), *results.explain(mine, result, 0)]
+
+    @guarded
+    def look(path: Path | None, request: gr.Request) -> tuple:
+        """Offer what a whole frame shows; what was chosen of the picture before is chosen no more."""
+        return *finder.look(studio.of(request.session_hash), path), None
+
+    def pick(event: gr.EventData, seen: Frame | None) -> finder.Box | None:
+        return finder.chosen(event, seen)
 
     @guarded
     def explain(event: gr.EventData, result: Found | None, request: gr.Request) -> list[Any]:
@@ -156,7 +168,11 @@ def build(studio: Studio, page: gr.Blocks, tab: gr.Tab, chosen: gr.State) -> Non
     examples.select(choose, gallery, query, **quiet)
     gr.on([query.change, gallery.change], know, [query, gallery], elsewhere, **quiet)
     # Uploaded, pasted, taken, chosen or cleared: of these, `change` alone sees all.
-    asked = [query.change, go.click, words.submit, top.release, cameras.input, elsewhere.input, rerank.input]
+    seen = query.change(look, query, [frame, boxes, box], **quiet)
+    picked = boxes.select(pick, frame, box, **quiet)
+    for event in (seen, picked):
+        event.then(run, settings, answered, show_progress_on=status).then(None, js=_SHOW_RESULTS)
+    asked = [go.click, words.submit, top.release, cameras.input, elsewhere.input, rerank.input]
     gr.on(asked, run, settings, answered, show_progress_on=status).then(None, js=_SHOW_RESULTS)
     weighed = gr.on(parts.released, weigh, [backend, *parts.sliders], parts.weights, **quiet)
     weighed.then(run, settings, answered, show_progress_on=status)

@@ -48,7 +48,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory) -> Iterator[str]:
+def program() -> list[str]:
+    """What starts the app; a module may start another one."""
+    return [sys.executable, "app.py"]
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory, program) -> Iterator[str]:
     """Where a freshly started app listens, with no data of its own yet."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -58,9 +64,7 @@ def address(tmp_path_factory) -> Iterator[str]:
     environment = os.environ | {"PARTWISE_DATA": str(data), "GRADIO_TEMP_DIR": str(data / "gradio")}
     environment.pop("SPACE_ID", None)
     with log.open("w") as output:
-        app = subprocess.Popen(
-            [sys.executable, "app.py", "--port", str(port)], cwd=ROOT, env=environment, stdout=output, stderr=output
-        )
+        app = subprocess.Popen([*program, "--port", str(port)], cwd=ROOT, env=environment, stdout=output, stderr=output)
     url = f"http://127.0.0.1:{port}"
     try:
         deadline = time.monotonic() + STARTS_WITHIN
