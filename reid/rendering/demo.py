@@ -18,7 +18,9 @@ import cv2
 import numpy as np
 
 from reid.rendering.assets import find_assets
+from reid.rendering.paint import Camera, z_buffer
 from reid.rendering.person import make_person
+from reid.rendering.raster import project
 from reid.rendering.render import render_people
 from reid.rendering.scenes import Scene, draw_scene
 from reid.rendering.sheet import grid, people_sheet, read_rgb
@@ -31,6 +33,7 @@ IDENTITIES, VIEWS = 60, 6
 PLACES, VIEWS_OF_A_PLACE, WITH_PEOPLE = 10, 6, 12
 FRAME = (480, 640)
 _BUSY = 9000  # triangles
+_TELLING = 0.25  # share of a frame that shows solids
 
 _LICENCE = """The pictures in this folder were rendered by this project's own code (`python -m reid.rendering.demo`).
 Nobody in them exists. They are dedicated to the public domain under CC0 1.0:
@@ -73,7 +76,7 @@ def draw_scenes(folder: Path, assets: Path | None) -> None:
         if (place, view) in peopled:
             numbers = 1 + own.permutation(IDENTITIES)[: int(own.integers(3, 6))]
             people = [(int(n), make_person(SEED, int(n), found)) for n in numbers]
-        street = draw_street(scenes[place], street_camera(own, FRAME), FRAME, None, people, own)
+        street = draw_street(scenes[place], _telling_camera(scenes[place], own), FRAME, None, people, own)
         name = f"{place + 1:04d}_{view + 1:02d}.jpg"
         picture = cv2.cvtColor(street.picture, cv2.COLOR_RGB2BGR)
         cv2.imwrite(str(folder / name), picture, [cv2.IMWRITE_JPEG_QUALITY, 86])
@@ -91,6 +94,22 @@ def _busy_places() -> list[Scene]:
             found.append(scene)
         number += 1
     return found
+
+
+def _telling_camera(scene: Scene, rng: np.random.Generator) -> Camera:
+    """A camera that sees more of a place than ground and sky."""
+    shown, best = -1.0, None
+    for _ in range(12):
+        camera = street_camera(rng, FRAME)
+        screen, _ = project(scene.mesh.vertices, scene.mesh.cut, camera.window(0, 0, 0.25, 0.25).matrix())
+        _, triangle = z_buffer(scene.mesh, scene.surface, screen, (0, 0, FRAME[1] // 4, FRAME[0] // 4), 1)
+        share = float((triangle >= 0).mean())
+        if share > shown:
+            shown, best = share, camera
+        if shown > _TELLING:
+            break
+    assert best is not None
+    return best
 
 
 def _words(street: Street) -> str:
