@@ -93,8 +93,9 @@ def with_teachers(table: Table, embeddings: Path | None, poses: Path | None, sur
         world = cache["world"][row][:, BLAZEPOSE_TO_COCO]
         world = world - world[:, HIPS].mean(1, keepdims=True)
         table.xyz = np.where((believed[:, None] & (seen > 1))[..., None], world, np.nan).astype(np.float32)
+        silhouettes = cache["masks"]  # once: each look into the file unpacks all of them
         for i in np.flatnonzero(believed):
-            soft = cv2.resize(cache["masks"][row[i]], table.masks.shape[:0:-1], interpolation=cv2.INTER_LINEAR)
+            soft = cv2.resize(silhouettes[row[i]], table.masks.shape[:0:-1], interpolation=cv2.INTER_LINEAR)
             table.masks[i] = np.where(soft > 200, 1, np.where(soft < 55, 0, UNKNOWN))
         table.scheme = np.where(believed, SILHOUETTE, NO_PARSE)
     return table
