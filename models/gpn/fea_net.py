@@ -20,6 +20,8 @@ class GeM(nn.Module):
     p is fixed: learning it moves accuracy little, and powers to a tensor cost an eighth of a whole training step.
     """
 
+    p: Tensor
+
     def __init__(self, p: float = 3.0, eps: float = 1e-6) -> None:
         super().__init__()
         self.register_buffer("p", torch.tensor(p))

@@ -46,8 +46,9 @@ class TimmModel(Backend):
         read_tensors(files[WEIGHTS], "fetch it again")  # a file of another kind is refused here
         try:
             # timm knows how each of its models names its tensors, and is strict as long as the classifier is there.
-            net = timm.create_model(self.model, pretrained=True, pretrained_cfg_overlay={"file": str(files[WEIGHTS])})
-            net.reset_classifier(0)  # type: ignore[operator]
+            overlay = {"file": str(files[WEIGHTS])}
+            net: Any = timm.create_model(self.model, pretrained=True, pretrained_cfg_overlay=overlay)
+            net.reset_classifier(0)
         except (RuntimeError, KeyError) as error:
             raise WeightsError(f"{self.repository} holds the weights of another network than {self.model}.") from error
         self._net = net.eval().to(memory_format=torch.channels_last)

@@ -21,6 +21,9 @@ from reid.rendering.shading import lit_share
 FRAME = (600, 800)
 """Height and width of a camera's frame in pixels."""
 
+CROP_TALL = (105.0, 430.0)
+"""How high those who are cropped are in the frame, least and most, in pixels."""
+
 
 @dataclass(frozen=True)
 class Film:
@@ -87,6 +90,7 @@ class FixedCamera:
         view: the pinhole of the whole frame. light: of its place. film: its colours.
         rgb, depth, ground: (H, W, 3), (H, W), (H, W) float16, float16, bool: the frame without people, linear.
         shadow, shadow_frame: where the sun reaches.
+        attempt: which set-up of the camera this is, 0 unless earlier ones had no room before them.
     """
 
     view: Camera
@@ -97,6 +101,7 @@ class FixedCamera:
     ground: np.ndarray
     shadow: np.ndarray
     shadow_frame: np.ndarray
+    attempt: int = 0
 
     def crop(self, box: tuple[float, float, float, float], height: int, width: int) -> tuple[Canvas, Camera]:
         """The empty frame inside `box` (XYXY in frame pixels), as a canvas of height x width and its camera."""
@@ -123,35 +128,42 @@ class FixedCamera:
         )
         return canvas, self.view.window(left, top, sx, sy)
 
-    def place(self, rng: np.random.Generator, tall: tuple[float, float] = (105, 430)) -> np.ndarray:
+    def place(self, rng: np.random.Generator, tall: tuple[float, float] = CROP_TALL) -> np.ndarray:
         """A point (2,) on the ground where somebody may walk: seen from head to foot, or at times partly hidden.
 
         Args:
             tall: how high somebody who walks there is in the frame, least and most, in pixels.
         """
         hidden = rng.random() < 0.08
-        rows, columns = self.ground.shape
         point = np.zeros(2)
         for _ in range(60):
-            high = math.exp(rng.uniform(math.log(tall[0]), math.log(tall[1])))
-            away = 1.7 * self.view.fy / high
-            x = rng.uniform(0.08, 0.92) * columns
-            side = (x - self.view.cx) / self.view.fx * away
-            flat = math.sqrt(max(away**2 - 0.5 * self.view.eye[2] ** 2, 1.0))
-            forward, right = self.view.turn[2, :2], self.view.turn[0, :2]
-            point = self.view.eye[:2] + flat * forward / np.linalg.norm(forward) + side * right / np.linalg.norm(right)
-            body = self.view.project(np.array([[*point, 0.0], [*point, 0.95], [*point, 1.7]]))
-            if body[0, 1] > rows - 2 or body[2, 1] < -0.05 * high:
-                continue
-            px = np.clip(body[:, :2].astype(int), 0, [columns - 1, rows - 1])
-            free = [
-                self.ground[py, qx] or self.depth[py, qx] > z + 0.2 for (qx, py), z in zip(px, body[:, 2], strict=True)
-            ]
-            if self.ground[px[0, 1], px[0, 0]] and free[1] and free[2]:
-                return point
-            if hidden and free[2] and free[1]:
+            point, on_ground, above = self._spot(rng, tall)
+            if above and (on_ground or hidden):
                 return point
         return point
+
+    def room(self) -> float:
+        """The share of spots where somebody who walks there is seen from head to foot; hardly any before a wall."""
+        rng = np.random.default_rng(0)
+        spots = [self._spot(rng, CROP_TALL) for _ in range(400)]
+        return sum(on_ground and above for _, on_ground, above in spots) / len(spots)
+
+    def _spot(self, rng: np.random.Generator, tall: tuple[float, float]) -> tuple[np.ndarray, bool, bool]:
+        """A random point (2,) of the ground, whether feet would be seen there, and whether hips and head would be."""
+        rows, columns = self.ground.shape
+        high = math.exp(rng.uniform(math.log(tall[0]), math.log(tall[1])))
+        away = 1.7 * self.view.fy / high
+        x = rng.uniform(0.08, 0.92) * columns
+        side = (x - self.view.cx) / self.view.fx * away
+        flat = math.sqrt(max(away**2 - 0.5 * self.view.eye[2] ** 2, 1.0))
+        forward, right = self.view.turn[2, :2], self.view.turn[0, :2]
+        point = self.view.eye[:2] + flat * forward / np.linalg.norm(forward) + side * right / np.linalg.norm(right)
+        body = self.view.project(np.array([[*point, 0.0], [*point, 0.95], [*point, 1.7]]))
+        if body[0, 1] > rows - 2 or body[2, 1] < -0.05 * high:
+            return point, False, False
+        px = np.clip(body[:, :2].astype(int), 0, [columns - 1, rows - 1])
+        free = [self.ground[py, qx] or self.depth[py, qx] > z + 0.2 for (qx, py), z in zip(px, body[:, 2], strict=True)]
+        return point, bool(self.ground[px[0, 1], px[0, 0]]), bool(free[1] and free[2])
 
     def sunlit(self, point: np.ndarray) -> float:
         """0..1, how much sun reaches chest height over a point on the ground."""
@@ -162,12 +174,16 @@ class FixedCamera:
         light = np.stack([self.light.direction, self.light.sun, self.light.sky, self.light.ground])
         np.savez(
             path, rgb=self.rgb, depth=self.depth, ground=self.ground, shadow=self.shadow,
-            shadow_frame=self.shadow_frame, light=light,
+            shadow_frame=self.shadow_frame, light=light, attempt=self.attempt,
         )  # fmt: skip
 
 
 CAMERAS_OF_A_PLACE = 3
 """Cameras 1-3 watch one place, 4-6 the next: as on a campus, what is behind people tells little about the camera."""
+
+
+LEAST_ROOM = 0.1
+"""A camera that shows free ground at less than this share of its spots is set up anew: nobody would walk before it."""
 
 
 def make_camera(seed: int, number: int, cached: Path | None = None) -> FixedCamera:
@@ -176,7 +192,19 @@ def make_camera(seed: int, number: int, cached: Path | None = None) -> FixedCame
     Args:
         cached: a file that `FixedCamera.save` wrote, to spare drawing the frame again.
     """
-    rng = np.random.default_rng([seed, number, 77])
+    if cached is not None:
+        with np.load(cached, allow_pickle=False) as file:
+            drawn = {key: file[key] for key in file.files}
+        return _set_up(seed, number, int(drawn.pop("attempt")), drawn)
+    attempt = 0
+    while (camera := _set_up(seed, number, attempt)).room() < LEAST_ROOM:
+        attempt += 1
+    return camera
+
+
+def _set_up(seed: int, number: int, attempt: int, drawn: dict[str, np.ndarray] | None = None) -> FixedCamera:
+    """The camera as attempt `attempt` has it; `drawn` is its frame where that was drawn before."""
+    rng = np.random.default_rng([seed, number, 77, attempt] if attempt else [seed, number, 77])
     height = float(np.clip(rng.lognormal(math.log(2.3), 0.35), 1.4, 5.0))
     aim = rng.uniform(7.0, 15.0)
     pitch = math.atan2(height - rng.uniform(0.7, 1.3), aim)
@@ -185,15 +213,12 @@ def make_camera(seed: int, number: int, cached: Path | None = None) -> FixedCame
     eye = np.array([across, rng.uniform(-1, 1.5), height])
     heading = 0.06 * across + rng.normal(0, 0.2)
     view = look(eye, heading, pitch, rng.normal(0, 0.02), focal, (FRAME[1] / 2, FRAME[0] / 2))
-    if cached is not None:
-        with np.load(cached, allow_pickle=False) as file:
-            drawn = {key: file[key] for key in file.files}
-    else:
+    if drawn is None:
         place = (number - 1) // CAMERAS_OF_A_PLACE
         drawn = frame_arrays(draw_scene(np.random.default_rng([seed, place, 78])), view, FRAME)
     light = Light(*drawn.pop("light"))
     film = draw_film(rng, float(np.mean(drawn["rgb"][FRAME[0] // 4 :].astype(np.float32))))
-    return FixedCamera(view=view, light=light, film=film, **drawn)
+    return FixedCamera(view=view, light=light, film=film, attempt=attempt, **drawn)
 
 
 def frame_arrays(scene: Scene, view: Camera, size: tuple[int, int]) -> dict[str, np.ndarray]:

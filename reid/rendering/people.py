@@ -55,7 +55,7 @@ def draw_crop(
         others: those who may pass by.
         size: height and width of the crop in pixels.
     """
-    for _ in range(8):
+    for _ in range(40):
         crop = _attempt(person, camera, rng, others or [], size)
         if crop is not None:
             return crop

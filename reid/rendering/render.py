@@ -35,7 +35,7 @@ CAMERAS_OF_ONE = 6
 """So many cameras see an identity, at most."""
 
 _PASSERS_BY, _STRANGER = 20, 1_000_000
-FORMAT = 2
+FORMAT = 3
 """Of what a seed draws: a set begun by an older version is not gone on with."""
 
 
