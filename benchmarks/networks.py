@@ -46,7 +46,7 @@ def own_cells(name: str) -> list[str] | None:
     backend = backends.get(name)
     size = weights_bytes(backend)
     one, many = milliseconds(backend, 1), milliseconds(backend, 32)
-    return [f"{backend.card.dim:,}", f"{size / 1e6:.1f}" if size else "", f"{one:.1f}", f"{many:.1f}"]
+    return [f"{backend.card.dim:,}", f"{size / 1e6:.1f}" if size else "", f"{one:.2f}", f"{many:.2f}"]
 
 
 def weights_bytes(backend: Backend) -> int:

@@ -158,8 +158,8 @@ class GPNRecipe:
         out = {k: v.float() if isinstance(v, Tensor) else v for k, v in out.items()}
         losses = identity_losses(model, out, identities)
         who = identities >= 0
-        pooled = out["pooled"][who]
-        losses["triplet"] = self.triplet(pooled, identities[who], self.miner(pooled, identities[who]))
+        neck = out["neck"][who]
+        losses["triplet"] = self.triplet(neck, identities[who], self.miner(neck, identities[who]))
         losses |= joint_losses(out, joints)
         losses["metres"] = metre_loss(out["xyz"], xyz)
         losses["parse"] = parse_loss(out["parse"], masks, scheme)

@@ -1,7 +1,7 @@
 """Recipe `trunk`: FEA NET on identities, with a teacher's embeddings where they were cached.
 
-Losses: softmax with label smoothing on the neck and on each stripe, batch-hard triplets on the pooled feature (Hermans
-et al., "In Defense of the Triplet Loss", 2017), and two that follow the teacher: its direction (cosine) and its
+Losses: softmax with label smoothing on the neck and on each stripe, batch-hard triplets on the neck (Hermans et
+al., "In Defense of the Triplet Loss", 2017), and two that follow the teacher: its direction (cosine) and its
 neighbourhoods (Kullback-Leibler divergence of similarity rows within the batch; Park et al., "Relational Knowledge
 Distillation", CVPR 2019, in spirit).
 """
@@ -113,8 +113,9 @@ class TrunkRecipe:
                 [F.cross_entropy(s.float(), identities, label_smoothing=smooth) for s in stripe_logits]
             ).mean(),
         }
-        pooled = out["pooled"].float()
-        losses["triplet"] = self.triplet(pooled, identities, self.miner(pooled, identities))
+        # On the neck, not before it: pooled features are all positive, hence nearly parallel, and distances collapse.
+        neck = out["neck"].float()
+        losses["triplet"] = self.triplet(neck, identities, self.miner(neck, identities))
         if taught is not None and self.teach > 0:
             losses |= {k: self.teach * v for k, v in follow_teacher(out["embedding"].float(), taught).items()}
         return losses

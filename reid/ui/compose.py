@@ -64,12 +64,18 @@ def build(studio: Studio, page: gr.Blocks, tab: gr.Tab, chosen: gr.State) -> Non
                     panels = [panel.build("pw-compose") for panel in PANELS]
             grid = picker(elem_id="pw-compose-grid")
 
-    offered = [gallery, backend, examples, *ticked]
+    shown = gr.State(())  # the parts that can be ticked now
+    offered = [gallery, backend, examples, shown, *ticked]
     explained = [detail, head, *panels]
 
     @guarded
-    def offer(gallery_name: str | None, backend_name: str | None, request: gr.Request) -> tuple:
-        """What can be chosen now: the galleries, and the backends that know parts."""
+    def offer(
+        gallery_name: str | None, backend_name: str | None, shown: tuple[str, ...], request: gr.Request
+    ) -> tuple:
+        """What can be chosen now: the galleries, and the backends that know parts.
+
+        The ticks are left alone while the parts stay the same: one may have been made since this was asked.
+        """
         mine = studio.of(request.session_hash)
         names = [info.name for info in mine.galleries() if not info.problem]
         if gallery_name not in names:
@@ -83,7 +89,13 @@ def build(studio: Studio, page: gr.Blocks, tab: gr.Tab, chosen: gr.State) -> Non
             gr.Dropdown(names, value=gallery_name),
             gr.Dropdown(list(cards), value=backend_name),
             shelf.examples(mine, gallery_name, "Take these, or pictures of your own"),
-            *(gr.CheckboxGroup([(part.capitalize(), part) for part in parts], value=[]) for _ in range(SLOTS)),
+            parts,
+            *(
+                gr.skip()
+                if parts == tuple(shown)
+                else gr.CheckboxGroup([(part.capitalize(), part) for part in parts], value=[])
+                for _ in range(SLOTS)
+            ),
         )
 
     @guarded
@@ -112,8 +124,8 @@ def build(studio: Studio, page: gr.Blocks, tab: gr.Tab, chosen: gr.State) -> Non
         return results.explain(studio.of(request.session_hash), result, event.index) if result else results.hidden()
 
     quiet: dict[str, Any] = {"show_progress": "hidden"}
-    tab.select(offer, [chosen, backend], offered, **quiet)
-    gr.on([gallery.input, backend.input], offer, [gallery, backend], offered, **quiet)
+    tab.select(offer, [chosen, backend, shown], offered, **quiet)
+    gr.on([gallery.input, backend.input], offer, [gallery, backend, shown], offered, **quiet)
     examples.select(choose, [gallery, *pictures], pictures, **quiet)
     go.click(run, [gallery, backend, *pictures, *ticked], [found, status, grid, *explained], show_progress_on=status)
     grid.select(explain, found, explained, **quiet).then(None, js=_SHOW_DETAIL)

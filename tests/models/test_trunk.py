@@ -43,7 +43,7 @@ def test_instance_half_forgets_the_cameras_look_and_batch_half_keeps_it():
     changed = x * 3 + 7
     before, after = norm(x), norm(changed)
     torch.testing.assert_close(before[:, :4], after[:, :4], atol=1e-4, rtol=1e-4)
-    assert (before[:, 4:] - after[:, 4:]).abs().min() > 1
+    assert (before[:, 4:] - after[:, 4:]).abs().mean() > 1
 
 
 @pytest.mark.parametrize("shape", [(1, 3, 100, 64), (1, 4, 64, 32), (3, 64, 32)])

@@ -15,7 +15,8 @@ def scene() -> np.ndarray:
     labels[20:80, 10:30] = PERSON
     labels[20:60, 40:100] = PERSON  # a crowd
     labels[50:55, 120:123] = PERSON  # a speck
-    labels[10:30, 110:150] = CAR
+    labels[10:30, 110:145] = CAR
+    labels[70:90, 20:70] = CAR  # a row of parked ones
     labels[60:90, 150:170] = RIDER
     return labels
 
@@ -25,9 +26,10 @@ def test_a_box_a_piece():
     assert ([10, 20, 30, 80], "person", False) in found
     assert ([40, 20, 100, 60], "person", True) in found
     assert ([120, 50, 123, 55], "person", True) in found
-    assert ([110, 10, 150, 30], "car", False) in found
+    assert ([110, 10, 145, 30], "car", False) in found
+    assert ([20, 70, 70, 90], "car", True) in found
     assert ([150, 60, 170, 90], "bicycle", True) in found
-    assert len(found) == 5
+    assert len(found) == 6
 
 
 def test_pieces_that_touch_at_a_corner_are_one():
