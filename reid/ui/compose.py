@@ -69,9 +69,7 @@ def build(studio: Studio, page: gr.Blocks, tab: gr.Tab, chosen: gr.State) -> Non
     explained = [detail, head, *panels]
 
     @guarded
-    def offer(
-        gallery_name: str | None, backend_name: str | None, shown: tuple[str, ...], request: gr.Request
-    ) -> tuple:
+    def offer(gallery_name: str | None, backend_name: str | None, shown: tuple[str, ...], request: gr.Request) -> tuple:
         """What can be chosen now: the galleries, and the backends that know parts.
 
         The ticks are left alone while the parts stay the same: one may have been made since this was asked.
