@@ -49,11 +49,16 @@ class Group:
 
 
 class GPNTraining(nn.Module):
-    """GPN with the classifiers that only training needs: on the neck, each stripe, each part and the whole."""
+    """GPN with the classifiers that only training needs: on the neck, each stripe, each part and the whole.
 
-    def __init__(self, net: GPN, n_identities: int) -> None:
+    Args:
+        steady: FEA NET's batch norms keep the statistics they came with. A trunk that was trained on real people knows
+            theirs; the rendered people in every batch would shift them.
+    """
+
+    def __init__(self, net: GPN, n_identities: int, steady: bool = False) -> None:
         super().__init__()
-        self.net = net
+        self.net, self.steady = net, steady
         config = net.config
 
         def classifier(width: int) -> nn.Linear:
@@ -66,6 +71,14 @@ class GPNTraining(nn.Module):
         self.parts = nn.ModuleList(classifier(config.part_dim) for _ in PARTS)
         self.whole = classifier(config.part_dim)
 
+    def train(self, mode: bool = True) -> GPNTraining:
+        super().train(mode)
+        if self.steady:
+            for module in self.net.fea.modules():
+                if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+                    module.eval()
+        return self
+
 
 class GPNRecipe:
     """See the module's text.
@@ -74,7 +87,7 @@ class GPNRecipe:
         people: all pictures; identity -1 where there is none.
         bodies: their truth, row for row.
         groups: what a batch is made of.
-        start: weights of a FEA NET (from the recipe `trunk`) or of a whole GPN to start from.
+        start: weights of a FEA NET (from the recipe `trunk`) or of a whole GPN to start from; its norms stay as they are.
         steps_an_epoch: optimiser steps; by default one pass over the first group.
     """
 
@@ -108,7 +121,7 @@ class GPNRecipe:
         self.triplet = TripletMarginLoss(margin=0.3)
 
     def build(self) -> GPNTraining:
-        model = GPNTraining(GPN(self.config), self.people.n_identities)
+        model = GPNTraining(GPN(self.config), self.people.n_identities, steady=self.start is not None)
         if self.start is not None:
             state = load_file(self.start)
             whole = any(key.startswith("fea.") for key in state)

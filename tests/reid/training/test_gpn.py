@@ -70,6 +70,10 @@ def test_it_starts_from_a_trunk(tmp_path):
     )
     model = recipe.build()
     assert torch.equal(model.net.fea.embed.weight, donor.fea.embed.weight)
+    model.train()
+    model.net(torch.rand(4, 3, 64, 32))
+    assert torch.equal(model.net.fea.neck.running_mean, donor.fea.neck.running_mean), "the trunk's norms are settled"
+    assert not torch.equal(model.net.part_neck[0].running_mean, donor.part_neck[0].running_mean)
 
 
 def test_a_mirrored_picture_mirrors_its_metres():
