@@ -87,7 +87,7 @@ class GPNRecipe:
         people: all pictures; identity -1 where there is none.
         bodies: their truth, row for row.
         groups: what a batch is made of.
-        start: weights of a FEA NET (from the recipe `trunk`) or of a whole GPN to start from; its norms stay as they are.
+        start: weights of a FEA NET (from the recipe `trunk`) or of a whole GPN; its norms keep their statistics.
         steps_an_epoch: optimiser steps; by default one pass over the first group.
     """
 
