@@ -11,10 +11,18 @@ class ConvNorm(nn.Module):
     """Convolution, batch norm and, but for `linear`, ReLU. Sizes are divided by the stride and rounded up."""
 
     def __init__(
-        self, channels_in: int, channels: int, kernel: int = 3, stride: int = 1, *, linear: bool = False
+        self,
+        channels_in: int,
+        channels: int,
+        kernel: int = 3,
+        stride: int = 1,
+        *,
+        dilation: int = 1,
+        linear: bool = False,
     ) -> None:
         super().__init__()
-        self.conv: nn.Conv2d = nn.Conv2d(channels_in, channels, kernel, stride, kernel // 2, bias=False)
+        padding = dilation * (kernel // 2)
+        self.conv: nn.Conv2d = nn.Conv2d(channels_in, channels, kernel, stride, padding, dilation, bias=False)
         self.norm: nn.Module = nn.BatchNorm2d(channels)
         self.linear = linear
         nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")

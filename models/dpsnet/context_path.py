@@ -12,45 +12,8 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils import fuse_conv_bn_eval
 
-
-class ConvNorm(nn.Module):
-    """Convolution, batch norm and, but for `linear`, ReLU. Sizes are divided by the stride and rounded up."""
-
-    def __init__(
-        self, channels_in: int, channels: int, kernel: int = 3, stride: int = 1, dilation: int = 1, linear: bool = False
-    ) -> None:
-        super().__init__()
-        padding = dilation * (kernel // 2)
-        self.conv: nn.Conv2d = nn.Conv2d(channels_in, channels, kernel, stride, padding, dilation, bias=False)
-        self.norm: nn.Module = nn.BatchNorm2d(channels)
-        self.linear = linear
-        nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.norm(self.conv(x))
-        return x if self.linear else F.relu(x, inplace=True)
-
-    def fuse(self) -> None:
-        """Fold the norm into the convolution, for inference alone."""
-        if isinstance(self.norm, nn.BatchNorm2d):
-            self.conv, self.norm = fuse_conv_bn_eval(self.conv, self.norm), nn.Identity()
-
-
-class Residual(nn.Module):
-    """Two 3x3 convolutions added to their shortcut."""
-
-    def __init__(self, channels_in: int, channels: int, stride: int = 1, dilation: int = 1) -> None:
-        super().__init__()
-        self.first = ConvNorm(channels_in, channels, stride=stride)
-        self.second = ConvNorm(channels, channels, dilation=dilation, linear=True)
-        self.shortcut: nn.Module = nn.Identity()
-        if stride != 1 or channels_in != channels:
-            self.shortcut = ConvNorm(channels_in, channels, 1, stride, linear=True)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.relu_(self.second(self.first(x)).add_(self.shortcut(x)))
+from models.blocks import ConvNorm, Residual
 
 
 class WideContext(nn.Module):

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.dpsnet.context_path import ContextPath, ConvNorm
+from models.blocks import fuse
+from models.dpsnet.context_path import ContextPath
 from models.dpsnet.sparse import Rulebook, Sites, SparseConv2d, active_sites
 
 CELL = 4
@@ -168,10 +169,7 @@ class DPSNet(nn.Module):
 
     def fuse(self) -> DPSNet:
         """Fold each batch norm into its convolution, for inference alone."""
-        self.eval()
-        for module in self.modules():
-            if isinstance(module, ConvNorm):
-                module.fuse()
+        fuse(self)
         return self
 
 

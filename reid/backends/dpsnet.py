@@ -5,16 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import cv2
 import numpy as np
 
-from reid.backends.registry import Backend, Card, Parse, check_installed, register
+from reid.backends.registry import Card, Parse, register
+from reid.backends.shipped import ShippedNetwork
 from reid.backends.tensors import to_tensor
-from reid.backends.weights import checked_weights, load_weights
 from reid.embedding import Embeddings, l2_normalise
-from reid.errors import WeightsError
 
 CLASSES: tuple[str, ...] = (
     "sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "pedestrian", "bicyclist",
@@ -82,32 +81,19 @@ class Look:
     tiles: Iterator[Tile]
 
 
-class ScenePath(Backend):
+class ScenePath(ShippedNetwork):
     """DPSNet on pictures of any size and aspect; a subclass names its weights."""
 
-    weights_sha256: ClassVar[str] = ""
-
-    def check(self) -> None:
-        checked_weights(str(self.card.weights), self.weights_sha256)
-        check_installed("torch")
-
-    def load(self) -> None:
-        if hasattr(self, "_net"):
-            return
-        state = load_weights(str(self.card.weights), self.weights_sha256)
-        import torch
-
+    def build(self) -> Any:
         from models.dpsnet import DPSNet
 
-        net = DPSNet()
-        try:
-            net.load_state_dict(state)
-        except RuntimeError as error:
-            raise WeightsError(f"{self.card.weights} holds another network than this version's DPSNet.") from error
-        self._net = net.fuse().to(memory_format=torch.channels_last)
+        return DPSNet()
+
+    def prepare(self, net: Any) -> Any:
+        return super().prepare(net.fuse())
 
     def recipe(self) -> dict[str, Any]:
-        return {**super().recipe(), "weights": self.weights_sha256, "pyramid": PYRAMID}
+        return {**super().recipe(), "pyramid": PYRAMID}
 
     def embed(self, pictures: Sequence[np.ndarray]) -> Embeddings:
         return self._describe(pictures, parse=False)[0]

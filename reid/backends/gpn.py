@@ -8,15 +8,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from models.gpn.anatomy import BONES, JOINTS, LABELS, PARTS
-from reid.backends.registry import Backend, Card, Parse, Skeleton, check_installed, register
+from reid.backends.registry import Card, Parse, Skeleton, register
 from reid.backends.retrieval import inference_copy
+from reid.backends.shipped import ShippedNetwork
 from reid.backends.tensors import to_tensor
-from reid.backends.weights import checked_weights, load_weights
 from reid.embedding import Embedding, Embeddings, l2_normalise
-from reid.errors import WeightsError
-
-SHIPPED: dict[str, str] = {}
-"""Name -> SHA-256 of its file under models/weights. Only these are listed; a new set of weights is a line here."""
 
 SIZE = (256, 128)
 BATCH = 32
@@ -53,7 +49,7 @@ PALETTE = np.array(
 """A colour a label, in the order of `LABELS`."""
 
 
-class GraphPoseNetwork(Backend):
+class GraphPoseNetwork(ShippedNetwork):
     """Base of the sets of weights; a subclass names its hash, and what its global vector is made of.
 
     The views of the whole weigh the same: each has unit length before they are put side by side. A part's visibility is
@@ -61,30 +57,19 @@ class GraphPoseNetwork(Backend):
     without a figure in their parsing show nothing for certain.
     """
 
-    weights_sha256: ClassVar[str] = ""
+    needs = ("torch", "torch_geometric")
     views: ClassVar[tuple[str, ...]] = ("neck", "embedding", "stripes")
 
-    def check(self) -> None:
-        checked_weights(str(self.card.weights), self.weights_sha256)
-        check_installed("torch", "torch_geometric")
-
-    def load(self) -> None:
-        if hasattr(self, "_net"):
-            return
-        check_installed("torch", "torch_geometric")
-        state = load_weights(str(self.card.weights), self.weights_sha256)
-
+    def build(self) -> Any:
         from models.gpn.network import GPN
 
-        net: Any = GPN()
-        try:
-            net.load_state_dict(state)
-        except RuntimeError as error:
-            raise WeightsError(f"{self.card.weights} holds another network than this version's GPN.") from error
-        self._net = inference_copy(net.eval())
+        return GPN()
+
+    def prepare(self, net: Any) -> Any:
+        return inference_copy(net.eval())
 
     def recipe(self) -> dict[str, Any]:
-        return {**super().recipe(), "weights": self.weights_sha256, "views": self.views}
+        return {**super().recipe(), "views": self.views}
 
     def embed(self, pictures: Sequence[np.ndarray]) -> Embeddings:
         return self._look(pictures, parse=False)[0]
@@ -203,7 +188,7 @@ class Gpn(GraphPoseNetwork):
         True,
         GraphPoseNetwork.views,
     )
-    weights_sha256 = SHIPPED.get("gpn", "")
+    weights_sha256 = ""
 
 
 class GpnSynthetic(GraphPoseNetwork):
@@ -217,7 +202,7 @@ class GpnSynthetic(GraphPoseNetwork):
         False,
         views,
     )
-    weights_sha256 = SHIPPED.get("gpn-synthetic", "")
+    weights_sha256 = ""
 
 
 for _cls in (Gpn, GpnSynthetic):

@@ -9,12 +9,11 @@ import cv2
 import numpy as np
 
 from reid.backends.frames import cut, frame_scale
-from reid.backends.registry import Backend, Boxes, Card, check_installed, register
+from reid.backends.registry import Boxes, Card, register
 from reid.backends.rfcn import LEAST, MOST, in_frame
+from reid.backends.shipped import ShippedNetwork
 from reid.backends.tensors import resize, to_tensor
-from reid.backends.weights import checked_weights, load_weights
 from reid.embedding import Embeddings
-from reid.errors import WeightsError
 
 if TYPE_CHECKING:
     from models.rcnn import RCNN
@@ -97,7 +96,7 @@ def look_at(net: RCNN, frame: np.ndarray, regions: np.ndarray, progress: Progres
     return in_frame(found, back, (height, width))
 
 
-class RCNNFinder(Backend):
+class RCNNFinder(ShippedNetwork):
     """Selective search and a network a region; its descriptor of a region finds like ones. See `models.rcnn`."""
 
     card = Card(
@@ -115,28 +114,12 @@ class RCNNFinder(Backend):
         preprocessing="resized to 128x64 (area when it shrinks, bilinear when it grows); ImageNet mean and deviation",
     )
     weights_sha256 = ""
+    needs = ("torch", "torchvision")
 
-    def check(self) -> None:
-        checked_weights(str(self.card.weights), self.weights_sha256)
-        check_installed("torch", "torchvision")
-
-    def load(self) -> None:
-        if hasattr(self, "_net"):
-            return
-        state = load_weights(str(self.card.weights), self.weights_sha256)
-        import torch
-
+    def build(self) -> Any:
         from models.rcnn import RCNN
 
-        net = RCNN()
-        try:
-            net.load_state_dict(state)
-        except RuntimeError as error:
-            raise WeightsError(f"{self.card.weights} holds another network than this version's R-CNN.") from error
-        self._net = net.eval().to(memory_format=torch.channels_last)
-
-    def recipe(self) -> dict[str, Any]:
-        return {**super().recipe(), "weights": self.weights_sha256}
+        return RCNN()
 
     def find(self, frame: np.ndarray, progress: Progress | None = None) -> Boxes:
         return look_at(self._net, frame, selective_search(frame), progress)

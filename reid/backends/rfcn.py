@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reid.backends.frames import frame_tensor
-from reid.backends.registry import Backend, Boxes, Card, check_installed, register
-from reid.backends.weights import checked_weights, load_weights
-from reid.errors import WeightsError
+from reid.backends.registry import Boxes, Card, register
+from reid.backends.shipped import ShippedNetwork
 
 if TYPE_CHECKING:
     from models.rfcn import Detections
@@ -44,7 +43,7 @@ def in_frame(found: Detections, back: np.ndarray, size: tuple[int, ...]) -> Boxe
     return Boxes(xyxy, tuple(CLASSES[i] for i in found.labels.tolist()), found.scores.numpy().astype(np.float32))
 
 
-class RFCNFinder(Backend):
+class RFCNFinder(ShippedNetwork):
     """A feature pyramid, region proposals and position-sensitive score maps; see `models.rfcn`."""
 
     card = Card(
@@ -60,28 +59,15 @@ class RFCNFinder(Backend):
         preprocessing="brought to 768x576 pixels in area, at most twice as large; ImageNet mean and deviation",
     )
     weights_sha256 = ""
+    needs = ("torch", "torchvision")
 
-    def check(self) -> None:
-        checked_weights(str(self.card.weights), self.weights_sha256)
-        check_installed("torch", "torchvision")
-
-    def load(self) -> None:
-        if hasattr(self, "_net"):
-            return
-        state = load_weights(str(self.card.weights), self.weights_sha256)
-        import torch
-
+    def build(self) -> Any:
         from models.rfcn import RFCN
 
-        net = RFCN()
-        try:
-            net.load_state_dict(state)
-        except RuntimeError as error:
-            raise WeightsError(f"{self.card.weights} holds another network than this version's R-FCN.") from error
-        self._net = net.fuse().to(memory_format=torch.channels_last)
+        return RFCN()
 
-    def recipe(self) -> dict[str, Any]:
-        return {**super().recipe(), "weights": self.weights_sha256}
+    def prepare(self, net: Any) -> Any:
+        return super().prepare(net.fuse())
 
     def find(self, frame: np.ndarray, progress: Callable[[int, int], None] | None = None) -> Boxes:
         return find(self._net, frame)

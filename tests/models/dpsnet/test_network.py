@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from models.dpsnet.context_path import ContextPath, ConvNorm, Residual, WideContext
+from models.blocks import ConvNorm, Residual
+from models.dpsnet.context_path import ContextPath, WideContext
 from models.dpsnet.network import AuxiliaryHeads, DPSNet, DPSNetConfig, Fusion, Grid, LocalPath
 
 TINY = DPSNetConfig(classes=4, local=16, blocks=1, channels=(8, 8, 12, 16), depths=(1, 1, 1), width=12)
