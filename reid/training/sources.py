@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -131,6 +131,22 @@ def clothing_co_parsing(root: Path, mask_size: tuple[int, int]) -> Table:
 
     Yang et al., "Clothing Co-Parsing by Joint Image Segmentation and Labeling", CVPR 2014.
     """
+    samples, masks = [], []
+    for number, labels in ccp_labels(root):
+        if number % 3:
+            samples.append(Sample(root / "photos" / f"{number:04d}.jpg", f"{number:04d}"))
+            masks.append(cv2.resize(labels, mask_size[::-1], interpolation=cv2.INTER_NEAREST))
+    table = unlabelled(samples, mask_size)
+    table.masks, table.scheme = np.stack(masks), np.full(len(masks), COARSE_PARSE)
+    return table
+
+
+def ccp_labels(root: Path) -> Iterator[tuple[int, np.ndarray]]:
+    """Number and label map, (H, W) uint8 in the order of `COARSE_NAMES` with 255 unknown, of every photo of CCP.
+
+    Raises:
+        DatasetError: it is not CCP's folder.
+    """
     from scipy.io import loadmat
 
     try:
@@ -142,14 +158,8 @@ def clothing_co_parsing(root: Path, mask_size: tuple[int, int]) -> Table:
     for label, group in enumerate(CCP_GROUPS.values(), start=1):
         for tag in group:
             index[tags.index(tag)] = label
-    files = sorted((root / "annotations" / "pixel-level").glob("*.mat"))
-    files = [file for file in files if int(file.stem) % 3]
-    masks = np.stack(
-        [cv2.resize(index[loadmat(f)["groundtruth"]], mask_size[::-1], interpolation=cv2.INTER_NEAREST) for f in files]
-    )
-    table = unlabelled([Sample(root / "photos" / f"{f.stem}.jpg", f.stem) for f in files], mask_size)
-    table.masks, table.scheme = masks, np.full(len(files), COARSE_PARSE)
-    return table
+    for file in sorted((root / "annotations" / "pixel-level").glob("*.mat")):
+        yield int(file.stem), index[loadmat(file)["groundtruth"]]
 
 
 def join(tables: Sequence[Table], size: tuple[int, int]) -> tuple[People, Bodies]:
