@@ -367,7 +367,9 @@ class Studio(Shelves):
         return added
 
     def _shows_people(self, name: str | None) -> bool:
-        items = self._open(name).items(limit=50) if name else []
+        if not name:
+            return True  # what most will bring
+        items = self._open(name).items(limit=50)
         return bool(items) and statistics.median(i.height / i.width for i in items) > _UPRIGHT
 
 

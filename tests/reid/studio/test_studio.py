@@ -331,7 +331,7 @@ def test_research_only_backends_can_be_left_out(studio, monkeypatch):
     assert [card.name for card in studio.embedders(only_free=True)] == ["sift"]
     assert studio.preferred("people") == "gpn"  # upright pictures are taken for people
     assert studio.preferred("people", only_free=True) == "sift"
-    assert studio.preferred(None) == "sift"
+    assert studio.preferred(None) == "gpn"
     assert [studio.reranks(card) for card in cards[:2]] == [["none", "parts"], ["none", "geometry"]]
 
 
