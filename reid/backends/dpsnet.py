@@ -268,7 +268,7 @@ class DPSNetScenes(ScenePath):
         paper="Yu et al., BiSeNet, ECCV 2018; Graham et al., Submanifold Sparse Convolutional Networks, CVPR 2018",
         preprocessing="scaled to 172,800 pixels, aspect kept, padded to multiples of 8; ImageNet mean and deviation",
     )
-    weights_sha256 = ""
+    weights_sha256 = "e49948ee4790513b3ef6784fff40c14b875ea99b0299bc0384f175b6a2ff3d44"
 
 
 # Offered once its weights ship: their hash, above, is all that this takes.

@@ -33,6 +33,7 @@ FAMILY_MODULES: tuple[str, ...] = (
     "reid.backends.hub",
     "reid.backends.timm_models",
     "reid.backends.gpn",
+    "reid.backends.dpsnet",
     "reid.backends.rfcn",
     "reid.backends.rcnn",
 )

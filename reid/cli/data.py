@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def add(commands: Commands) -> None:
     sub = commands.add("evaluate", _evaluate, "Run a data set's protocol with a backend.")
     sub.add_argument("root", type=Path, metavar="ROOT")
-    sub.add_argument("--layout", required=True, choices=PROTOCOLS)
+    sub.add_argument("--layout", required=True, choices=(*PROTOCOLS, "camvid"))
     sub.add_argument("--backend", required=True, metavar="B")
     sub.add_argument("--rerank", choices=("none", "parts", "geometry"), default="none")
     sub.add_argument("--fuse", choices=("sum", "ranks", "fitted"), default="sum", help="for --backend A+B")

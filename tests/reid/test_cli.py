@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from reid.cli import main
+from reid.cli import main, parser
+from reid.reports import LAYOUTS
 
 
 @pytest.fixture(autouse=True)
@@ -244,3 +245,9 @@ def test_a_codebook_learnt_on_a_gallery_is_used_there(capsys, pictures):
     status, found, _ = run(capsys, "search", query, "--gallery", "g", "--backend", "orb", "--json")
     assert status == 0
     assert found["hits"][0]["name"] == query.name
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_evaluation_there_is_can_be_asked_for(layout):
+    options = parser().parse_args(["evaluate", "ROOT", "--layout", layout, "--backend", "B"])
+    assert options.layout == layout
