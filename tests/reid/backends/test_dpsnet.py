@@ -193,7 +193,7 @@ def test_each_class_has_a_colour_of_its_own():
 
 
 def test_it_is_offered_exactly_when_its_weights_ship():
-    assert ("dpsnet" in {card.name for card in cards()}) <= (WEIGHTS / "dpsnet.safetensors").is_file()
+    assert ("dpsnet" in {card.name for card in cards()}) == (WEIGHTS / "dpsnet.safetensors").is_file()
     assert bool(DPSNetScenes.weights_sha256) == (WEIGHTS / "dpsnet.safetensors").is_file()
 
 
