@@ -22,6 +22,21 @@ def expect_position(probability: Tensor) -> Tensor:
     return torch.stack([(probability.sum(2) * xs).sum(2), (probability.sum(3) * ys).sum(2)], 2)
 
 
+def locate(heat: Tensor, radius: int = 5) -> Tensor:
+    """Where joints are once training is over: (N, J, H, W) logits -> (N, J, 2), x and y as fractions of the picture.
+
+    The mean over the whole map, which training needs for its gradient, is drawn to the middle by what lies far away, so
+    only the cells within `radius` of the peak count here.
+    """
+    n, joints, h, w = heat.shape
+    peak = heat.flatten(2).argmax(2)
+    rows, columns = torch.arange(h, device=heat.device), torch.arange(w, device=heat.device)
+    near_y = (rows - (peak // w)[..., None]).abs() <= radius  # (N, J, H)
+    near_x = (columns - (peak % w)[..., None]).abs() <= radius
+    around = heat.masked_fill(~(near_y[..., None] & near_x[..., None, :]), -torch.inf)
+    return expect_position(around.flatten(2).softmax(2).view(n, joints, h, w))
+
+
 class SkeletonNet(nn.Module):
     """Decoder map (N, C, H, W) -> a dict of the skeleton.
 

@@ -82,11 +82,15 @@ class GraphPoseNetwork(ShippedNetwork):
         return _label_map(self._run([picture])["parse"][0], picture)
 
     def pose(self, picture: np.ndarray) -> Skeleton:
+        import torch
+
+        from models.gpn.skeleton_net import locate
+
         height, width = picture.shape[:2]
         out = self._run([picture])
         return Skeleton(
             names=JOINTS,
-            xy=out["xy"][0] * np.array([width, height], np.float32),
+            xy=locate(torch.from_numpy(out["heat"]))[0].numpy() * np.array([width, height], np.float32),
             confidence=_sigmoid(out["confidence"][0]) * _belief(out["parse"], [picture])[0],
             xyz=out["xyz"][0],
             bones=BONES,
@@ -188,7 +192,7 @@ class Gpn(GraphPoseNetwork):
         True,
         GraphPoseNetwork.views,
     )
-    weights_sha256 = ""
+    weights_sha256 = "09e4bdf5ba12b3b66f539e882fb7000c3e92ced2181d0f716fd7962b9c1dcf65"
 
 
 class GpnSynthetic(GraphPoseNetwork):

@@ -118,7 +118,7 @@ def assemble(network: str, state: Mapping[str, Tensor], of: str, *, pooling: str
 # The networks that ship.
 
 SHIPPED: dict[str, str] = {
-    "resnet.partwise": "1b2ef323d012ba9554642da5163b3eefd36161bb0311e2586833a21289a8f76d",
+    "resnet.partwise": "88cf1194d8feb74f8764b61862fce12c207ddc02a07934757c87f4466ad803c4",
 }
 """Name -> SHA-256 of its file under models/weights. Only these are listed."""
 
@@ -185,8 +185,8 @@ class Shipped(RetrievalNetwork):
         licence="research only (Market-1501, CUHK03)",
         research_only=True,
         paper="He et al., CVPR 2016; Pan et al., ECCV 2018",
-        input_size=(128, 64),
-        preprocessing="resized to 128x64 (area when it shrinks, bilinear when it grows); ImageNet mean and deviation",
+        input_size=(256, 128),
+        preprocessing="resized to 256x128 (area when it shrinks, bilinear when it grows); ImageNet mean and deviation",
     )
 )
 class ResNetPartwise(Shipped):

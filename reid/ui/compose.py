@@ -64,12 +64,12 @@ def build(studio: Studio, page: gr.Blocks, tab: gr.Tab, chosen: gr.State) -> Non
                     panels = [panel.build("pw-compose") for panel in PANELS]
             grid = picker(elem_id="pw-compose-grid")
 
-    shown = gr.State(())  # the parts that can be ticked now
+    shown = gr.State("")  # the parts that can be ticked now
     offered = [gallery, backend, examples, shown, *ticked]
     explained = [detail, head, *panels]
 
     @guarded
-    def offer(gallery_name: str | None, backend_name: str | None, shown: tuple[str, ...], request: gr.Request) -> tuple:
+    def offer(gallery_name: str | None, backend_name: str | None, shown: str, request: gr.Request) -> tuple:
         """What can be chosen now: the galleries, and the backends that know parts.
 
         The ticks are left alone while the parts stay the same: one may have been made since this was asked.
@@ -87,10 +87,10 @@ def build(studio: Studio, page: gr.Blocks, tab: gr.Tab, chosen: gr.State) -> Non
             gr.Dropdown(names, value=gallery_name),
             gr.Dropdown(list(cards), value=backend_name),
             shelf.examples(mine, gallery_name, "Take these, or pictures of your own"),
-            parts,
+            ",".join(parts),
             *(
                 gr.skip()
-                if parts == tuple(shown)
+                if ",".join(parts) == shown
                 else gr.CheckboxGroup([(part.capitalize(), part) for part in parts], value=[])
                 for _ in range(SLOTS)
             ),

@@ -37,7 +37,7 @@ def test_a_first_search_takes_one_click_and_finds_people(open_page, shoot):
     page = open_page()
     page.click("#pw-examples button >> nth=1")
     expect(page.locator(CARDS)).to_have_count(12)
-    expect(page.locator("#pw-status")).to_contain_text("in people by resnet.partwise")
+    expect(page.locator("#pw-status")).to_contain_text("in people by gpn")
     expect(page.locator("#pw-detail h2")).to_have_text("Why result 1?")
     expect(page.locator("#pw-card")).to_contain_text("research only")
     shoot(page, "search")

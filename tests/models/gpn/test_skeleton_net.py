@@ -3,7 +3,7 @@
 import torch
 
 from models.gpn.anatomy import BONES, JOINTS, MIRRORED
-from models.gpn.skeleton_net import SkeletonNet, expect_position, sample_at
+from models.gpn.skeleton_net import SkeletonNet, expect_position, locate, sample_at
 
 
 def peak(h, w, y, x):
@@ -55,3 +55,15 @@ def test_anatomy_is_symmetric():
     assert {frozenset(mirror.get(j, j) for j in bone) for bone in bones} == bones
     for a, b in MIRRORED:
         assert JOINTS[a].replace("left", "right") == JOINTS[b]
+
+
+def test_a_joint_is_located_at_its_peak_whatever_lies_far_away():
+    heat = torch.full((2, 3, 32, 16), 0.0)
+    heat[:, :, 20, 4] = 6.0
+    heat[:, :, 20, 5] = 6.0
+    expected = torch.tensor([5.0 / 16, 20.5 / 32])
+    torch.testing.assert_close(locate(heat, radius=1)[1, 2], expected, atol=0.01, rtol=0)
+    assert (expect_position(heat.flatten(2).softmax(2).view_as(heat))[0, 0] - expected).abs().max() > 0.05
+    heat[0, 0] = torch.randn(32, 16)
+    heat[0, 0, 0, 15] = 50.0  # a peak in the corner is cut by the border, not moved by it
+    torch.testing.assert_close(locate(heat)[0, 0], torch.tensor([15.5 / 16, 0.5 / 32]))
