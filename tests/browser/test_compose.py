@@ -12,6 +12,8 @@ COMPOSED = "#pw-compose-grid .pw-card"
 def to_people(page: Page, tab: str) -> None:
     choose(page, f"#pw{tab}-gallery", "people")
     choose(page, f"#pw{tab}-backend", "hsv-stripes")
+    if tab:  # its own parts are there to be ticked
+        expect(page.locator(f'#pw{tab}-parts-3 label:has-text("Shoulders")')).to_be_visible()
 
 
 def test_a_part_of_weight_zero_leaves_the_match(page, shoot):
