@@ -35,8 +35,8 @@ def test_boxes_are_those_that_were_measured(name: str, kept: dict[str, np.ndarra
         assert np.abs(value - kept[key]).max(initial=0) < 1.0
 
 
-LEAST_RANK1 = {"resnet.partwise": 60}
-"""Rank-1 in percent on the people who ship, some points below what was measured: 60 queries, 360 pictures."""
+LEAST_RANK1 = {"gpn": 80, "resnet.partwise": 75}
+"""Rank-1 in percent on the people who ship, some points below what was measured (85 and 81): 300 queries, 60 answers."""
 
 
 @pytest.mark.parametrize(("name", "least"), LEAST_RANK1.items())
