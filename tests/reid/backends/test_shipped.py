@@ -36,7 +36,7 @@ def test_boxes_are_those_that_were_measured(name: str, kept: dict[str, np.ndarra
 
 
 LEAST_RANK1 = {"gpn": 80, "resnet.partwise": 75}
-"""Rank-1 in percent on the people who ship, some points below what was measured (85 and 81): 300 queries, 60 answers."""
+"""Rank-1 in percent on the people who ship (300 queries, 60 answers), some points below the 85 and 81 measured."""
 
 
 @pytest.mark.parametrize(("name", "least"), LEAST_RANK1.items())
