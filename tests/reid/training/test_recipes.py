@@ -28,7 +28,7 @@ def market(tmp_path):
 def test_the_trunk_trains_from_a_folder(market, tmp_path):
     lines = []
     weights = train(
-        "trunk", {"market1501": market}, tmp_path / "run", Settings(epochs=1, size=(32, 16)), say=lines.append
+        "trunk", {"market1501": market}, tmp_path / "run", Settings(epochs=1, size=(64, 32)), say=lines.append
     )
     FeaNet().load_state_dict(load_file(weights))
     assert '"epoch": 0' in lines[0]
