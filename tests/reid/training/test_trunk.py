@@ -18,8 +18,8 @@ TINY = TrunkConfig(stem=8, channels=(8, 12, 16, 24), depths=(1, 1, 1, 1), bottle
 def coloured_people(n=8, views=6, seed=0):
     rng = np.random.default_rng(seed)
     upper, lower = rng.integers(0, 256, (2, n, 3))
-    pictures = np.zeros((n * views, 32, 16, 3), np.uint8)
-    pictures[:, :16], pictures[:, 16:] = (np.repeat(c, views, 0)[:, None, None] for c in (upper, lower))
+    pictures = np.zeros((n * views, 64, 32, 3), np.uint8)
+    pictures[:, :32], pictures[:, 32:] = (np.repeat(c, views, 0)[:, None, None] for c in (upper, lower))
     noise = rng.integers(-20, 20, pictures.shape)
     taught = np.repeat(np.eye(n, 16, dtype=np.float32), views, 0)
     identities = np.repeat(np.arange(n), views)
@@ -38,7 +38,7 @@ def test_training_lowers_the_loss_and_ships_fea_net(tmp_path):
 
 def test_a_growing_run_starts_small():
     people = coloured_people()
-    people.pictures = np.tile(people.pictures, (1, 2, 4, 1))  # 64 x 64
+    people.pictures = np.tile(people.pictures, (1, 1, 2, 1))  # 64 x 64
     recipe = TrunkRecipe(people, epochs=4, config=TINY, batch_people=4, batch_views=4, grow=0.5)
     sizes = [next(recipe.batches(epoch))[0].shape[2:] for epoch in range(4)]
     assert sizes == [(48, 48), (48, 48), (64, 64), (64, 64)]
