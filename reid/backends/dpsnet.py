@@ -129,7 +129,7 @@ class ScenePath(ShippedNetwork):
                 height, width = share.shape[:2]
                 shares[tile.top : tile.top + height, tile.left : tile.left + width] = share
                 context = tile.context[:height, :width].reshape(-1, FEATURES)
-                # In torch, not NumPy: two libraries' threads in turn would wait for each other, three times as long.
+                # In torch, not NumPy: two libraries' threads in turn would wait for each other, four times as long.
                 pooled += (torch.from_numpy(share.reshape(-1, len(CLASSES))).T @ torch.from_numpy(context)).numpy()
             global_[i], parts[i], visibility[i] = describe(shares, pooled)
             if labels is not None:
