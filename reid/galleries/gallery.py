@@ -14,8 +14,9 @@ from reid.embedding import Embeddings
 from reid.errors import GalleryError, ImageError
 from reid.galleries import files
 from reid.galleries.catalogue import Catalogue
+from reid.galleries.milvus import MilvusKeeper, milvus_uri
 from reid.galleries.records import Item, NewItem
-from reid.galleries.vectors import FaissStore, shelf
+from reid.galleries.vectors import FaissFile, Keeper, VectorStore, shelf
 from reid.images import image_size, load_image
 
 
@@ -174,10 +175,10 @@ class Gallery(Catalogue):
             raise GalleryError(f"The box {item.box} of {item.name} in gallery {self.name!r} lies outside its picture.")
         return np.ascontiguousarray(region)
 
-    def store(self, recipe: str) -> FaissStore:
+    def store(self, recipe: str) -> VectorStore:
         """The up-to-date store of a recipe's global vectors, shared by all threads. Not inside a transaction."""
         self._check_outside()
-        return shelf.take(self.uid, recipe).store(self, recipe, self._cache_file(recipe))
+        return shelf.take(self.uid, recipe).store(self, recipe, self._keeper(recipe))
 
     def part_vectors(self, recipe: str) -> tuple[np.ndarray, Embeddings]:
         """Item ids (N,) and all embeddings of a recipe, parts included, kept in memory. Not inside a transaction."""
@@ -187,15 +188,24 @@ class Gallery(Catalogue):
     def remove_vectors(self, recipe: str) -> None:
         """Forget a recipe with its vectors."""
         super().remove_vectors(recipe)
-        self._cache_file(recipe).unlink(missing_ok=True)
+        self._keeper(recipe).drop()
 
     def close(self) -> None:
         """Let go of files and memory; the next use takes them up again."""
         super().close()
         shelf.drop(self.uid)
 
-    def _cache_file(self, recipe: str) -> Path:
-        return self.folder / "cache" / f"{recipe}.faiss"
+    def drop_caches(self) -> None:
+        """Forget what was kept outside the gallery's folder, before the folder itself is removed."""
+        if milvus_uri():
+            for recipe in self.recipes():
+                self._keeper(recipe).drop()
+
+    def _keeper(self, recipe: str) -> Keeper:
+        cache, uri = self.folder / "cache", milvus_uri()
+        if uri is None:
+            return FaissFile(cache / f"{recipe}.faiss")
+        return MilvusKeeper(uri, cache / f"{recipe}.milvus", self.uid, recipe)
 
     def _check_outside(self) -> None:
         # What is seen inside may be rolled back or out of date, and would spoil what all threads share.

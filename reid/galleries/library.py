@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import threading
@@ -122,6 +123,9 @@ class Library:
             GalleryError: it cannot be removed.
         """
         folder = self._existing(name)
+        # One that is damaged goes as well, and with it only a file or a collection that nobody asks for again.
+        with contextlib.suppress(PartwiseError):
+            self.open(name).drop_caches()
         self._forget(folder.name)
         gone = self.folder / f".gone-{uuid.uuid4().hex}"
         try:

@@ -1,7 +1,7 @@
-"""Vector stores: the nearest global vectors of a recipe, in memory; FAISS behind a small protocol.
+"""Vector stores: the nearest global vectors of a recipe; FAISS, in memory, behind a small protocol.
 
 The store is a cache of the catalogue. It keeps the `VectorState` it was made from, is brought up to date from the
-catalogue when that has moved on, and is made anew when its file is missing or damaged.
+catalogue when that has moved on, and is made anew when what a `Keeper` kept of it is missing or damaged.
 """
 
 from __future__ import annotations
@@ -52,6 +52,33 @@ class VectorStore(Protocol):
     def count(self) -> int:
         """How many vectors there are."""
 
+    def ids(self) -> np.ndarray:
+        """The ids (N,) int64, in any order."""
+
+    @property
+    def dim(self) -> int:
+        """Length of the vectors."""
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held by this process, about."""
+
+
+class Keeper(Protocol):
+    """Where the store of one recipe of one gallery is kept between runs."""
+
+    def make(self, dim: int) -> VectorStore:
+        """An empty store in place of the one that was kept."""
+
+    def load(self) -> tuple[VectorStore, VectorState] | None:
+        """What was kept and the state it stands for; None where nothing was, or where it is damaged."""
+
+    def save(self, store: VectorStore, state: VectorState, unsaved: int) -> bool:
+        """Keep a store that `unsaved` vectors were added to or removed from; whether that was done, or can wait."""
+
+    def drop(self) -> None:
+        """Forget what was kept."""
+
 
 class FaissStore:
     """Exact inner products with FAISS's flat index, in memory.
@@ -68,6 +95,10 @@ class FaissStore:
     @property
     def dim(self) -> int:
         return int(self._index.d)
+
+    @property
+    def nbytes(self) -> int:
+        return self.count() * (self.dim * 4 + 8)
 
     def add(self, ids: np.ndarray, vectors: np.ndarray) -> None:
         ids = np.asarray(ids, np.int64)
@@ -113,33 +144,80 @@ class FaissStore:
         return store
 
 
+class FaissFile:
+    """Keeps FAISS's index in a file; nothing is lost if it vanishes or cannot be written."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def make(self, dim: int) -> VectorStore:
+        return FaissStore(dim)
+
+    def load(self) -> tuple[VectorStore, VectorState] | None:
+        try:
+            data = self.file.read_bytes()
+            head, _, body = data.removeprefix(_MAGIC).partition(b"\n")
+            facts: dict[str, Any] = json.loads(head)
+            state = VectorState(**facts["state"])
+            if data.startswith(_MAGIC) and zlib.crc32(body) == facts["crc32"]:
+                return FaissStore.from_bytes(body), state
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError):
+            pass  # missing or damaged: it is made anew
+        return None
+
+    def save(self, store: VectorStore, state: VectorState, unsaved: int) -> bool:
+        assert isinstance(store, FaissStore)
+        if unsaved <= _WORTH_SAVING * store.count():
+            return False
+        body = store.to_bytes()
+        head = json.dumps({"state": vars(state), "crc32": zlib.crc32(body)}).encode()
+        try:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=self.file.parent, prefix=".")
+            try:
+                with os.fdopen(handle, "wb") as out:
+                    out.write(_MAGIC + head + b"\n")
+                    out.write(body)
+                os.replace(name, self.file)
+            except BaseException:
+                Path(name).unlink(missing_ok=True)
+                raise
+        except OSError:
+            pass  # a cache that cannot be written costs time at the next start, nothing else
+        return True
+
+    def drop(self) -> None:
+        self.file.unlink(missing_ok=True)
+
+
 class CachedStore:
     """The store of one recipe of one gallery, and the parts beside it; brought up to date whenever it is asked for."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._store: FaissStore | None = None
+        self._store: VectorStore | None = None
         self._state: VectorState | None = None
         self._unsaved = 0
         self._parts: tuple[VectorState, np.ndarray, Embeddings] | None = None
 
-    def store(self, catalogue: Catalogue, recipe: str, file: Path) -> FaissStore:
+    def store(self, catalogue: Catalogue, recipe: str, keeper: Keeper) -> VectorStore:
         """The store, with what the catalogue holds at this moment.
 
         Args:
             catalogue: the truth.
             recipe: whose vectors.
-            file: where the store is kept between runs; nothing is lost if it vanishes or cannot be written.
+            keeper: where the store is kept between runs.
         """
         # Under the lock first, so that states follow each other as they did in the catalogue.
         with self._lock, catalogue.snapshot():
             state = catalogue.vector_state(recipe)
             if self._store is None:
-                self._load(file, state)
+                self._load(keeper, state)
             # A store that was made of no vectors does not know their length.
             if self._store is None or self._state is None or self._state.count == 0:
                 ids, embeddings = catalogue.vectors(recipe, parts=False)
-                self._store = FaissStore(embeddings.global_.shape[1])
+                dim = embeddings.global_.shape[1]
+                self._store = keeper.make(dim) if dim else FaissStore(0)
                 self._store.add(ids, embeddings.global_)
                 self._unsaved = len(ids)
             elif self._state != state:
@@ -150,8 +228,8 @@ class CachedStore:
                 if len(ids):
                     self._store.add(ids, embeddings.global_)
             self._state = state
-            if self._unsaved > _WORTH_SAVING * self._store.count():
-                self._save(file, self._store, state)
+            if self._unsaved and keeper.save(self._store, state, self._unsaved):
+                self._unsaved = 0
             return self._store
 
     def parts(self, catalogue: Catalogue, recipe: str) -> tuple[np.ndarray, Embeddings]:
@@ -166,41 +244,18 @@ class CachedStore:
     def bytes(self) -> int:
         """Memory held, about."""
         store, parts = self._store, self._parts
-        held = 0 if store is None else store.count() * (store.dim * 4 + 8)
+        held = 0 if store is None else store.nbytes
         return held if parts is None else held + sum(a.nbytes for a in vars(parts[2]).values())
 
-    def _load(self, file: Path, now: VectorState) -> None:
-        try:
-            data = file.read_bytes()
-            head, _, body = data.removeprefix(_MAGIC).partition(b"\n")
-            facts: dict[str, Any] = json.loads(head)
-            state = VectorState(**facts["state"])
-            whole = data.startswith(_MAGIC) and zlib.crc32(body) == facts["crc32"]
-            # A state that is ahead of the catalogue is of a catalogue that was since put back from a copy.
-            if whole and (state.uid, state.recipe) == (now.uid, now.recipe) and state.last <= now.last:
-                store = FaissStore.from_bytes(body)
-                if store.count() == state.count:
-                    self._store, self._state, self._unsaved = store, state, 0
-        except (OSError, ValueError, KeyError, TypeError, RuntimeError):
-            return  # missing or damaged: it is made anew
-
-    def _save(self, file: Path, store: FaissStore, state: VectorState) -> None:
-        body = store.to_bytes()
-        head = json.dumps({"state": vars(state), "crc32": zlib.crc32(body)}).encode()
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=file.parent, prefix=".")
-            try:
-                with os.fdopen(handle, "wb") as out:
-                    out.write(_MAGIC + head + b"\n")
-                    out.write(body)
-                os.replace(name, file)
-            except BaseException:
-                Path(name).unlink(missing_ok=True)
-                raise
-        except OSError:
-            pass  # a cache that cannot be written costs time at the next start, nothing else
-        self._unsaved = 0
+    def _load(self, keeper: Keeper, now: VectorState) -> None:
+        kept = keeper.load()
+        if kept is None:
+            return
+        store, state = kept
+        # A state that is ahead of the catalogue is of a catalogue that was since put back from a copy.
+        fits = (state.uid, state.recipe) == (now.uid, now.recipe) and state.last <= now.last
+        if fits and store.count() == state.count:
+            self._store, self._state, self._unsaved = store, state, 0
 
 
 class Shelf:

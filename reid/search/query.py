@@ -212,7 +212,7 @@ def _by_global(gallery: Gallery, backend: Backend, query: Embedding, among: np.n
     if query.dim != store.dim:
         raise PartwiseError(f"The query has {query.dim} numbers and {backend.card.name}'s vectors have {store.dim}.")
     if among is not None:
-        among = np.intersect1d(among, store.ids(), assume_unique=True)
+        among = np.intersect1d(among, gallery.vector_ids(backend.recipe_hash()), assume_unique=True)
     count = store.count() if among is None else len(among)
     return _Ranking(lambda depth: store.search(query.global_, depth, among), count)
 

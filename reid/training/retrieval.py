@@ -80,7 +80,7 @@ class Options:
 
 
 # Things are seen from nearer and further than people in their boxes, but hardly ever covered by each other.
-THINGS = Augmentation(shift=0.1, scale=0.25, turn=8.0, colour=0.25, grey=0.03, soft=0.15, erase=0.25, paste=0.0)
+THINGS = Augmentation(shift=0.1, scale=0.25, turn=8.0, erase=0.25, block=0.0, paste=0.0)
 
 
 class RetrievalTraining(nn.Module):

@@ -7,6 +7,7 @@ are still poor.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -139,7 +140,10 @@ class RFCNRecipe:
 
 
 def begin(model: RFCN, weights: dict[str, Tensor]) -> None:
-    """Take over weights: all of an R-FCN, or those of another network whose stem and stages are of the same shape."""
+    """Take over weights: all of an R-FCN, or those of another network whose stem and stages are of the same shape.
+
+    Its stages may be less deep: the blocks that they lack start as their shortcuts.
+    """
     own = model.state_dict()
     if weights.keys() == own.keys():
         model.load_state_dict(weights)
@@ -150,7 +154,11 @@ def begin(model: RFCN, weights: dict[str, Tensor]) -> None:
         name = f"pyramid.backbone.{place}{rest}"
         if place and name in own and own[name].shape == value.shape:
             taken[name] = value
-    missing = [key for key in own if key.startswith("pyramid.backbone.") and key not in taken]
+    first = re.compile(r"pyramid\.backbone\.(stem|stages\.\d+\.0)\.")
+    missing = [key for key in own if first.match(key) and key not in taken]
     if missing:
         raise WeightsError(f"The weights to start from have no backbone like R-FCN's: {missing[0]} is not among them.")
+    for key in own:
+        if key.startswith("pyramid.backbone.") and key not in taken and key.endswith("second.norm.weight"):
+            taken[key] = torch.zeros_like(own[key])
     model.load_state_dict(taken, strict=False)

@@ -13,7 +13,7 @@ from reid.embedding import l2_normalise
 from reid.galleries import FaissStore, Library
 from reid.galleries import vectors as vectors_module
 from reid.galleries.records import NewItem
-from reid.galleries.vectors import CachedStore, Shelf
+from reid.galleries.vectors import CachedStore, FaissFile, Shelf
 from tests.reid.galleries.toys import RECIPE, random_embeddings
 
 
@@ -38,7 +38,7 @@ def enter(gallery, count: int, seed: int = 0) -> list[int]:
 
 def fresh(gallery, cache) -> FaissStore:
     """What a process that starts now would get."""
-    return CachedStore().store(gallery, RECIPE, cache)
+    return CachedStore().store(gallery, RECIPE, FaissFile(cache))
 
 
 def assert_is_the_truth(store: FaissStore, gallery) -> None:
@@ -230,7 +230,7 @@ def test_the_shelf_lets_go_of_the_least_recently_used(gallery, cache):
     shelf = Shelf(max_bytes=3000)
     for recipe in "abc":
         store = shelf.take(gallery.uid, recipe)
-        store.store(gallery, RECIPE, cache)  # 50 x (8 x 4 + 8) bytes = 2,000
+        store.store(gallery, RECIPE, FaissFile(cache))  # 50 x (8 x 4 + 8) bytes = 2,000
     assert store.bytes() == 2000
     kept = shelf.take(gallery.uid, "c")
     assert kept is store

@@ -5,7 +5,7 @@ import torch
 
 from reid.training.augmentation import MEAN, STD, Augmentation, augment
 
-STILL = Augmentation(shift=0, scale=0, turn=0, colour=0, grey=0, soft=0, erase=0, paste=0)
+STILL = Augmentation(shift=0, scale=0, turn=0, colour=0, grey=0, soft=0, erase=0, block=0, paste=0)
 
 
 def test_without_strength_only_mirroring_is_left():
@@ -44,7 +44,7 @@ def dotted(n=16, h=64, w=32):
 
 def test_joints_and_masks_move_with_the_picture():
     pictures, masks, joints = dotted()
-    moves = Augmentation(shift=0.05, scale=0.1, turn=8, colour=0, grey=0, soft=0, erase=0, paste=0)
+    moves = Augmentation(shift=0.05, scale=0.1, turn=8, colour=0, grey=0, soft=0, erase=0, block=0, paste=0)
     out = augment(pictures, np.random.default_rng(1), moves)
     moved = out.move_joints(joints, pairs=((0, 1),))
     moved_masks = out.move_masks(masks)
@@ -63,7 +63,7 @@ def test_joints_and_masks_move_with_the_picture():
 
 def test_what_is_covered_is_hidden_and_becomes_background():
     pictures, masks, joints = dotted()
-    covering = Augmentation(shift=0, scale=0, turn=0, colour=0, grey=0, soft=0, erase=1, paste=1)
+    covering = Augmentation(shift=0, scale=0, turn=0, colour=0, grey=0, soft=0, erase=1, block=1, paste=1)
     out = augment(pictures, np.random.default_rng(2), covering)
     moved, moved_masks = out.move_joints(joints, pairs=()), out.move_masks(masks)
     assert (moved_masks[out.covered] == 0).all()
@@ -74,12 +74,23 @@ def test_what_is_covered_is_hidden_and_becomes_background():
     assert (moved[:, 0, 2] == 2).any()
 
 
+def test_a_block_rises_from_an_edge_in_one_colour():
+    pictures = np.full((64, 64, 32, 3), 200, np.uint8)
+    only_block = Augmentation(shift=0, scale=0, turn=0, colour=0, grey=0, soft=0, erase=0, block=1, paste=0)
+    out = augment(pictures, np.random.default_rng(4), only_block)
+    for picture, covered in zip(out.pictures, out.covered, strict=True):
+        assert 0.2 <= covered.float().mean() <= 0.5
+        assert covered[0].all() or covered[-1].all() or covered[:, 0].all() or covered[:, -1].all()
+        assert (picture[:, covered].std(1) < 1e-4).all()
+    assert out.covered[:, -1, 16].float().mean() > 0.3  # from below more often than from anywhere else
+
+
 def test_another_person_walks_in_by_their_silhouette():
     pictures = np.zeros((2, 64, 32, 3), np.uint8)
     pictures[1] = 255
     silhouettes = np.zeros((2, 64, 32), bool)
     silhouettes[:, 10:54, 10:22] = True
-    only_paste = Augmentation(shift=0, scale=0, turn=0, colour=0, grey=0, soft=0, erase=0, paste=1)
+    only_paste = Augmentation(shift=0, scale=0, turn=0, colour=0, grey=0, soft=0, erase=0, block=0, paste=1)
     covered = [augment(pictures, np.random.default_rng(s), only_paste, silhouettes).covered for s in range(20)]
     share = torch.stack(covered).float().mean((2, 3))
     assert (share > 0.02).float().mean() > 0.8
@@ -88,7 +99,7 @@ def test_another_person_walks_in_by_their_silhouette():
 
 def test_pictures_are_read_where_the_grid_says():
     pictures = np.random.default_rng(0).integers(0, 256, (4, 8, 4, 3), np.uint8).repeat(8, 1).repeat(8, 2)
-    moves = Augmentation(shift=0.05, scale=0.1, turn=8, colour=0, grey=0, soft=0, erase=0, paste=0)
+    moves = Augmentation(shift=0.05, scale=0.1, turn=8, colour=0, grey=0, soft=0, erase=0, block=0, paste=0)
     out = augment(pictures, np.random.default_rng(1), moves)
     grid = torch.nn.functional.affine_grid(out.theta, [4, 3, 64, 32], align_corners=False)
     plain = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
@@ -99,7 +110,7 @@ def test_pictures_are_read_where_the_grid_says():
 
 def test_colours_change_within_their_strength():
     pictures = np.full((64, 16, 16, 3), (120, 80, 40), np.uint8)
-    recoloured = Augmentation(shift=0, scale=0, turn=0, colour=0.2, grey=0, soft=0, erase=0, paste=0)
+    recoloured = Augmentation(shift=0, scale=0, turn=0, colour=0.2, grey=0, soft=0, erase=0, block=0, paste=0)
     out = augment(pictures, np.random.default_rng(0), recoloured).pictures
     colours = (out * torch.tensor(STD)[:, None, None] + torch.tensor(MEAN)[:, None, None]).mean((2, 3)) * 255
     assert (colours.std(0) > 3).all()

@@ -1,6 +1,7 @@
 """R-FCN's recipe: a few steps lower every loss and find what is there; what to start from."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -56,6 +57,19 @@ def test_a_backbone_of_another_network_is_taken_over(tmp_path):
     begin(network, donor.state_dict())
     own, theirs = network.pyramid.backbone.state_dict(), donor.context.state_dict()
     assert all(torch.equal(value, theirs[key]) for key, value in own.items())
+
+
+def test_blocks_that_the_donor_lacks_start_as_their_shortcuts():
+    deeper = RFCN(replace(TINY, depths=(1, 2, 1)))
+    begin(deeper, RFCN(TINY).pyramid.state_dict(prefix="pyramid.") | {"else": torch.zeros(1)})
+    shallow = RFCN(TINY)
+    shallow.pyramid.backbone.load_state_dict(
+        {k: v for k, v in deeper.pyramid.backbone.state_dict().items() if not k.startswith("stages.1.1.")}
+    )
+    x = torch.rand(1, 3, 64, 64)
+    pairs = zip(deeper.pyramid.backbone.eval()(x), shallow.pyramid.backbone.eval()(x), strict=True)
+    for deep, flat in pairs:
+        torch.testing.assert_close(deep, flat)
 
 
 def test_an_own_network_is_taken_over_whole(tmp_path):
