@@ -1,8 +1,8 @@
 """Vectors in Milvus, for galleries that one machine's memory no longer holds.
 
 `$PARTWISE_MILVUS` names where: `http://host:19530` a server or a cluster (with `$PARTWISE_MILVUS_TOKEN` where it asks
-for one), the path of a file Milvus Lite, which only one process can open at a time. SQLite stays the truth: a collection
-is as much a cache as FAISS's file, and is brought up to date or made anew from the catalogue in the same way.
+for one), the path of a file Milvus Lite, which only one process can open at a time. SQLite stays the truth: as much a
+cache as FAISS's file, a collection is brought up to date or made anew from the catalogue in the same way.
 """
 
 from __future__ import annotations
