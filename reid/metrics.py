@@ -242,6 +242,32 @@ def average_precision_50(
     return float(best_from_here[right].sum() / total)
 
 
+def best_threshold(
+    found: Sequence[tuple[np.ndarray, np.ndarray]], truth: Sequence[np.ndarray], *, iou: float = 0.5
+) -> float:
+    """The score from which on boxes are best told of: where the harmonic mean of precision and recall (F1) is greatest.
+
+    Args:
+        found, truth, iou: as `average_precision_50` takes them.
+
+    Returns:
+        The middle between the last score that is told of and the next; nan where no box is right.
+    """
+    scores = np.concatenate([np.asarray(s, np.float64).ravel() for _, s in found] or [np.zeros(0)])
+    right = np.concatenate(
+        [_right_boxes(*boxes, true, iou) for boxes, true in zip(found, truth, strict=True)] or [np.zeros(0, bool)]
+    )
+    if not right.any():
+        return float("nan")
+    order = np.argsort(-scores, kind="stable")
+    hits = np.cumsum(right[order])
+    # 2 PR / (P + R), which is twice the hits over boxes told of and boxes there are.
+    best = int(np.argmax(2 * hits / (np.arange(1, len(hits) + 1) + sum(len(boxes) for boxes in truth))))
+    here = scores[order[best]]
+    following = scores[order[best + 1]] if best + 1 < len(order) else here
+    return float((here + following) / 2)
+
+
 def pck(
     predicted: np.ndarray,
     truth: np.ndarray,

@@ -116,6 +116,13 @@ class RFCN(nn.Module):
             found.append(select(clip(decode(delta, boxes), maps.size), logit.softmax(1), least, overlap, most))
         return found
 
+    def doubting(self, amount: float) -> dict[str, Tensor]:
+        """The tensors of this network, by name, that change if background gets so much more of a logit everywhere."""
+        assert self.score_maps.maps.bias is not None
+        bias = self.score_maps.maps.bias.detach().clone()
+        bias[: self.config.grid**2] += amount  # a class's maps lie together, background's first; a region averages them
+        return {"score_maps.maps.bias": bias}
+
     def fuse(self) -> RFCN:
         """Fold each batch norm into its convolution, for inference alone."""
         fuse(self)

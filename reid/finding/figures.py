@@ -9,7 +9,7 @@ import numpy as np
 from reid.backends import Boxes
 from reid.datasets.coco import OBJECTS, AnnotatedFrame
 from reid.images import load_image
-from reid.metrics import average_precision_50, box_iou
+from reid.metrics import average_precision_50, best_threshold, box_iou
 
 Find = Callable[[np.ndarray], Boxes]
 """Turns an RGB uint8 frame (H, W, 3) into boxes in its pixels, e.g. a backend's `find`."""
@@ -29,16 +29,18 @@ def average_precision(
     Raises:
         ImageError: a frame cannot be read.
     """
-    found: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {label: [] for label in OBJECTS}
-    for frame in frames:
-        boxes = find(load(frame))
-        for label in OBJECTS:
-            found[label].append(_without_doubt(boxes, frame, label))
+    found = _found(find, frames, load)
     figures = {
         f"{label}_AP50": 100 * average_precision_50(found[label], [frame.of(label) for frame in frames])
         for label in OBJECTS
     }
     return {key: value for key, value in figures.items() if not np.isnan(value)}
+
+
+def surest(find: Find, frames: Sequence[AnnotatedFrame], label: str) -> float:
+    """The score, 0..1, from which on boxes of a label are best told of (see `reid.metrics.best_threshold`), or nan."""
+    found = _found(find, frames, lambda frame: load_image(frame.path))
+    return best_threshold(found[label], [frame.of(label) for frame in frames])
 
 
 def recall(
@@ -63,6 +65,18 @@ def recall(
         if len(mine):
             hits += int((box_iou(wanted, mine).max(1) >= iou).sum())
     return 100 * hits / max(total, 1), total
+
+
+def _found(
+    find: Find, frames: Sequence[AnnotatedFrame], load: Callable[[AnnotatedFrame], np.ndarray]
+) -> dict[str, list[tuple[np.ndarray, np.ndarray]]]:
+    """Boxes and scores by label, a frame each; those on doubtful objects left out."""
+    found: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {label: [] for label in OBJECTS}
+    for frame in frames:
+        boxes = find(load(frame))
+        for label in OBJECTS:
+            found[label].append(_without_doubt(boxes, frame, label))
+    return found
 
 
 def _without_doubt(boxes: Boxes, frame: AnnotatedFrame, label: str) -> tuple[np.ndarray, np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from reid.datasets.camvid_objects import camvid_objects
 from reid.datasets.coco import AnnotatedFrame, read_coco
 from reid.errors import DatasetError
-from reid.finding.figures import Find, average_precision
+from reid.finding.figures import Find, average_precision, surest
 
 SHARES = {"streets": 0.5, "camvid": 0.2, "frames": 0.3}
 """How often a batch draws from each set: rendered streets are exact and many, CamVid's few, a teacher's unsure."""
@@ -57,6 +58,16 @@ def figures(find: Find, sets: Mapping[str, Sequence[AnnotatedFrame]]) -> dict[st
         for name, frames in sets.items()
         for key, value in average_precision(find, frames).items()
     }
+
+
+def doubt(find: Find, sets: Mapping[str, Sequence[AnnotatedFrame]]) -> float:
+    """What the background's logit lacks for a score of one half to be where people are best told from all else.
+
+    Training on the hardest or on chosen regions makes a network think objects more frequent than they are in a frame;
+    the order of its scores is not touched by this, only what they say.
+    """
+    score = surest(find, [frame for frames in sets.values() for frame in frames], "person")
+    return 0.0 if math.isnan(score) else math.log(score / (1 - score)) if 0 < score < 1 else 0.0
 
 
 def due(epoch: int, epochs: int, every: int, sets: Mapping[str, Any]) -> bool:

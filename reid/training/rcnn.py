@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from models.boxes import CLASSES, encode
 from models.rcnn import RCNN
 from models.trunk import TrunkConfig
+from reid.backends import Boxes
 from reid.backends.frames import cut
 from reid.backends.rcnn import CONTEXT, SIZE, look_at, selective_search
 from reid.datasets.coco import AnnotatedFrame
@@ -26,7 +27,7 @@ from reid.errors import WeightsError
 from reid.images import load_image
 from reid.training.augmentation import normalised, recolour
 from reid.training.detection_losses import Target, jittered, match
-from reid.training.finders import due, figures
+from reid.training.finders import doubt, due, figures
 from reid.training.loop import autocast
 from reid.training.schedule import adamw, warm_cosine
 
@@ -71,6 +72,7 @@ class RCNNRecipe:
         self.rate, self.weight_decay, self.size, self.regions = rate, weight_decay, size, regions
         self.frames = frames or sum(map(len, self.groups))
         self.colour, self.grey, self.evaluate_every = colour, grey, evaluate_every
+        self.doubt = 0.0
         self._searched: dict[Path, np.ndarray] = {}
 
     def build(self) -> nn.Module:
@@ -115,10 +117,16 @@ class RCNNRecipe:
     def evaluate(self, model: Any, epoch: int) -> dict[str, float]:
         if not due(epoch, self.epochs, self.evaluate_every, self.validation):
             return {}
-        return figures(lambda frame: look_at(model, frame, selective_search(frame)), self.validation)
+
+        def look(frame: np.ndarray) -> Boxes:
+            return look_at(model, frame, selective_search(frame))
+
+        if epoch + 1 == self.epochs:
+            self.doubt = doubt(look, self.validation)
+        return figures(look, self.validation)
 
     def shipped(self, model: Any) -> dict[str, Tensor]:
-        return dict(model.state_dict())
+        return {**model.state_dict(), **model.doubting(self.doubt)}
 
     def _regions(self, frame: AnnotatedFrame, rng: np.random.Generator) -> tuple[np.ndarray, Tensor, Tensor]:
         picture = load_image(frame.path)

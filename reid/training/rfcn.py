@@ -24,7 +24,7 @@ from reid.backends.rfcn import find
 from reid.datasets.coco import AnnotatedFrame
 from reid.errors import WeightsError
 from reid.training.detection_losses import Target, anchor_losses, jittered, region_losses
-from reid.training.finders import due, figures
+from reid.training.finders import doubt, due, figures
 from reid.training.frames import Cutouts, WindowSettings, batch, window
 from reid.training.loop import autocast
 from reid.training.schedule import adamw, warm_cosine
@@ -91,6 +91,7 @@ class RFCNRecipe:
     ) -> None:
         self.source, self.epochs, self.validation, self.start = source, epochs, dict(validation or {}), start
         self.config, self.rate, self.weight_decay, self.warm_up = config, rate, weight_decay, warm_up
+        self.doubt = 0.0
         self.windows, self.size, self.keep, self.evaluate_every = windows or len(source), size, keep, evaluate_every
 
     def build(self) -> nn.Module:
@@ -133,10 +134,12 @@ class RFCNRecipe:
     def evaluate(self, model: Any, epoch: int) -> dict[str, float]:
         if not due(epoch, self.epochs, self.evaluate_every, self.validation):
             return {}
+        if epoch + 1 == self.epochs:
+            self.doubt = doubt(lambda frame: find(model, frame), self.validation)
         return figures(lambda frame: find(model, frame), self.validation)
 
     def shipped(self, model: Any) -> dict[str, Tensor]:
-        return dict(model.state_dict())
+        return {**model.state_dict(), **model.doubting(self.doubt)}
 
 
 def begin(model: RFCN, weights: dict[str, Tensor]) -> None:

@@ -36,3 +36,11 @@ def test_gradients_reach_every_weight():
     out = network(torch.randn(4, 3, 64, 32))
     (out["logits"].square().sum() + out["deltas"].square().sum()).backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters())
+
+
+def test_doubt_moves_the_background_alone():
+    network = RCNN(TINY).eval()
+    x = torch.randn(2, 3, 64, 32)
+    before = network(x)["logits"]
+    network.load_state_dict({**network.state_dict(), **network.doubting(2.0)})
+    torch.testing.assert_close(network(x)["logits"] - before, torch.tensor([[2.0, 0, 0, 0]]).expand(2, 4))

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from reid.metrics import (
     average_precision_50,
+    best_threshold,
     box_iou,
     confusion_matrix,
     cosine_blocks,
@@ -203,6 +204,16 @@ def test_mean_iou_equals_sets_of_pixels(pixels):
 def test_box_iou_by_hand():
     iou = box_iou(np.array([[0, 0, 2, 2], [5, 5, 5, 5]]), np.array([[1, 1, 3, 3], [0, 0, 2, 2], [9, 9, 10, 10]]))
     assert iou == pytest.approx(np.array([[1 / 7, 1, 0], [0, 0, 0]]))
+
+
+def test_the_best_threshold_by_hand():
+    box, far = np.array([[0.0, 0.0, 9.0, 9.0]]), np.array([[50.0, 50.0, 60.0, 60.0]])
+    truth = [box, box, box]
+    found = [(box, np.array([0.9])), (np.concatenate([box, far]), np.array([0.7, 0.5])), (far, np.array([0.4]))]
+    assert best_threshold(found, truth) == pytest.approx(0.6)
+    assert best_threshold([(box, np.array([0.3]))], [box]) == pytest.approx(0.3)
+    assert np.isnan(best_threshold([(far, np.array([0.9]))], [box]))
+    assert np.isnan(best_threshold([], []))
 
 
 def test_average_precision_by_hand():

@@ -87,3 +87,15 @@ def test_gradients_reach_every_weight(network):
         logits.square().sum() + deltas.square().sum() + maps.logits.square().mean() + maps.deltas.square().sum()
     ).backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters())
+
+
+def test_doubt_lowers_every_score_alike_and_keeps_their_order(network):
+    torch.nn.init.normal_(network.score_maps.maps.weight, std=0.5)
+    regions = [torch.tensor([[4.0, 4.0, 40.0, 60.0], [30.0, 8.0, 70.0, 50.0]])]
+    changed = RFCN(TINY).eval()
+    changed.load_state_dict({**network.state_dict(), **network.doubting(1.5)})
+    x = torch.randn(1, 3, 64, 96)
+    before, moves = network.read(network(x), regions)
+    after, still = changed.read(changed(x), regions)
+    torch.testing.assert_close(after - before, torch.tensor([[1.5, 0, 0, 0]]).expand(2, 4), atol=1e-4, rtol=0)
+    torch.testing.assert_close(still, moves)

@@ -10,7 +10,10 @@ from safetensors.torch import load_file, save_file
 
 from models.dpsnet import DPSNet
 from models.rfcn import RFCN, RFCNConfig
+from reid.backends import Boxes
 from reid.errors import WeightsError
+from reid.images import load_image
+from reid.training.finders import doubt
 from reid.training.frames import WindowSettings
 from reid.training.loop import fit
 from reid.training.rfcn import FrameSource, RFCNRecipe, begin
@@ -82,3 +85,17 @@ def test_an_own_network_is_taken_over_whole(tmp_path):
 def test_a_backbone_of_another_shape_is_refused():
     with pytest.raises(WeightsError, match="backbone"):
         begin(RFCN(TINY), DPSNet().state_dict())
+
+
+def test_scores_of_what_ships_are_best_cut_at_one_half(tmp_path):
+    """Of a network that calls everything a person with much confidence, only the surest part is right."""
+    frames = street_frames(tmp_path, 4)
+    true = [frame.of("person") for frame in frames]
+
+    def find(picture):
+        i = next(i for i, frame in enumerate(frames) if np.array_equal(picture, load_image(frame.path)))
+        boxes = np.concatenate([true[i], np.array([[0, 0, 9, 9], [90, 70, 110, 90]], np.float32)])
+        return Boxes(boxes, ("person",) * 3, np.array([0.95, 0.85, 0.8], np.float32))
+
+    assert doubt(find, {"streets": frames}) == pytest.approx(np.log(0.9 / 0.1), rel=1e-5)
+    assert doubt(lambda picture: Boxes(np.zeros((0, 4), np.float32), (), np.zeros(0, np.float32)), {"s": frames}) == 0
