@@ -31,6 +31,7 @@ from reid.training.body_losses import (
     parse_loss,
     visible_parts,
 )
+from reid.training.imprint import imprint
 from reid.training.loop import autocast
 from reid.training.people import People, identity_batches
 from reid.training.schedule import adamw, warm_cosine
@@ -126,6 +127,18 @@ class GPNRecipe:
             state = load_file(self.start)
             whole = any(key.startswith("fea.") for key in state)
             (model.net if whole else model.net.fea).load_state_dict(state)
+            model.eval()
+            known = [model.neck, *model.stripes, *([*model.parts, model.whole] if whole else [])]
+
+            def features(x: Tensor) -> list[Tensor]:
+                out = model.net(x) if whole else model.net.fea(x)
+                return [
+                    out["neck"],
+                    *out["stripes"].unbind(1),
+                    *([*out["parts"].unbind(1), out["whole"]] if whole else []),
+                ]
+
+            imprint(known, features, self.people)
         return model
 
     def optimiser(self, model: Any) -> torch.optim.Optimizer:

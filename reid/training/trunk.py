@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from models.gpn.fea_net import FeaNet
 from models.trunk import TrunkConfig
 from reid.training.augmentation import Augmentation, augment
+from reid.training.imprint import imprint
 from reid.training.loop import autocast
 from reid.training.people import People, identity_batches
 from reid.training.schedule import adamw, warm_cosine
@@ -79,6 +80,8 @@ class TrunkRecipe:
         model = TrunkTraining(FeaNet(self.config), self.people.n_identities)
         if self.start is not None:
             model.net.load_state_dict(load_file(self.start))
+            model.eval()
+            imprint([model.classify, *model.classify_stripe], lambda x: _classified(model.net(x)), self.people)
         return model
 
     def optimiser(self, model: Any) -> torch.optim.Optimizer:
@@ -127,6 +130,11 @@ class TrunkRecipe:
 
     def shipped(self, model: Any) -> dict[str, Tensor]:
         return dict(model.net.state_dict())
+
+
+def _classified(out: dict[str, Any]) -> list[Tensor]:
+    """The features that identities are read from: the neck, and each stripe."""
+    return [out["neck"], *out["stripes"].unbind(1)]
 
 
 def _shrunk(size: tuple[int, int]) -> tuple[int, int]:
