@@ -86,7 +86,8 @@ def markup(frame: Frame, source: str) -> str:
         place = "left:{:.2f}%;top:{:.2f}%;width:{:.2f}%;height:{:.2f}%".format(*sides)
         says = f"{label} {i + 1}, score {score:.2f}"
         about = attributes(data_pick=i, aria_pressed="false", aria_label=says, title=says, style=place)
-        buttons.append(f'<button type="button"{about}><b>{i + 1}</b></button>')
+        inside = ' class="pw-inside"' if y0 < 0.06 * height else ""  # above the frame's edge a number would be cut off
+        buttons.append(f'<button type="button"{about}><b{inside}>{i + 1}</b></button>')
     return (
         f'<div class="pw-finder"><div data-frame><img src="{esc(source)}" alt="" draggable="false">{"".join(buttons)}'
         f"</div>{note(frame.note)}</div>"
