@@ -36,6 +36,16 @@ def share(text: str) -> float:
     return number
 
 
+def labels(text: str) -> tuple[str, ...]:
+    """An argument of one label or several, between commas."""
+    from reid.datasets.coco import OBJECTS
+
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
+    if unknown := set(names) - set(OBJECTS):
+        raise argparse.ArgumentTypeError(f"{sorted(unknown)[0]!r} is none of {', '.join(OBJECTS)}")
+    return names
+
+
 def _detect(options: argparse.Namespace) -> None:
     from reid import backends
     from reid.images import load_image
@@ -90,7 +100,14 @@ def index_detected(options: argparse.Namespace) -> None:
     loaded = [for_gallery(name, gallery.folder) for name in names]
     with progress_bar(finder.card.name) as progress:
         report = index_regions(
-            gallery, samples, finder, loaded, every=options.every, progress=progress, on_error=warn_file
+            gallery,
+            samples,
+            finder,
+            loaded,
+            labels=options.find,
+            every=options.every,
+            progress=progress,
+            on_error=warn_file,
         )
     if report.crowded:
         print(f"{report.crowded} frames showed over 100 people; the best 100 of each are kept.", file=sys.stderr)
@@ -106,9 +123,10 @@ def index_detected(options: argparse.Namespace) -> None:
     if options.json:
         print_json(result)
     else:
+        what = "people" if options.find == ("person",) else "regions"
         print(
-            f"{result['gallery']}: {result['regions']} people, {report.added} of them new, in {report.frames} frames "
-            f"({report.empty} without anybody), embedded by {', '.join(names)}"
+            f"{result['gallery']}: {result['regions']} {what}, {report.added} of them new, in {report.frames} frames "
+            f"({report.empty} without any), embedded by {', '.join(names)}"
         )
 
 

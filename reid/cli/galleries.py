@@ -17,7 +17,7 @@ from reid.cli.common import (
     progress_bar,
     warn_file,
 )
-from reid.cli.finding import index_detected
+from reid.cli.finding import index_detected, labels
 from reid.datasets import LAYOUTS
 
 
@@ -30,6 +30,13 @@ def add(commands: Commands) -> None:
     sub.add_argument("--words", type=Path, metavar="FILE.csv", help="columns name,words")
     sub.add_argument("--detect", action="store_true", help="find people in frames and footage, and index each of them")
     sub.add_argument("--finder", default="rfcn", metavar="B", help="with --detect: the backend that finds")
+    sub.add_argument(
+        "--find",
+        type=labels,
+        default=("person",),
+        metavar="LABEL[,LABEL]",
+        help="with --detect: what to keep, of person, car and bicycle (person)",
+    )
     sub.add_argument("--every", type=positive, metavar="N", help="with --detect: look at every Nth frame of a video")
 
     commands.add("galleries", _galleries, "List the galleries.")

@@ -102,6 +102,15 @@ class ItemTable(Table):
                 ).fetchall()
             )
 
+    def pictures_of(self, ids: Iterable[int]) -> dict[int, tuple[str, int | None]]:
+        """File and frame by id, of those items that are regions of a picture or of a video's frame."""
+        with self._database.reading() as db:
+            rows = db.execute(
+                "SELECT id, path, frame FROM items WHERE box IS NOT NULL AND id IN (SELECT value FROM json_each(?))",
+                (json.dumps([int(i) for i in ids]),),
+            )
+            return {id: (path, frame) for id, path, frame in rows}
+
     def known(self, *, copied: bool) -> dict[str, Known]:
         """The whole pictures by path (those referred to), or by sha256 and name in one (those copied)."""
         key = "i.sha256 || i.name" if copied else "i.path"

@@ -116,7 +116,7 @@ def search(
     rerank: str = "none",
     part_weights: Mapping[str, float] | None = None,
 ) -> Hits:
-    """Find a gallery's pictures that are most like the query.
+    """Find a gallery's pictures that are most like the query; of a picture's regions, the one that is most like it.
 
     Args:
         gallery: indexed with the backend.
@@ -149,7 +149,7 @@ def search(
         ranking = _by_parts(gallery, backend, embedding, among, weights)
     if rerank == "geometry" or (rerank == "parts" and weights is None):  # with weights, parts decide already
         ranking = _reranked(gallery, backend, ranking, query, embedding, rerank, top)
-    ids, similarities = ranking.find(top)
+    ids, similarities = _one_a_picture(gallery, ranking, top)
     with gallery.snapshot():
         margins = _margins(gallery, ranking, ids)
         items = {item.id: item for item in gallery.items(ids)}
@@ -243,6 +243,25 @@ def _reranked(
     else:
         order, matches = _by_geometry(gallery, backend, query, ids)
     return _Ranking.of(ids[order], similarities[order], ranking.count, matches)
+
+
+def _one_a_picture(gallery: Gallery, ranking: _Ranking, top: int) -> tuple[np.ndarray, np.ndarray]:
+    """The first `top` ids (K,) and similarities (K,), of the regions of one picture or frame only the best."""
+    depth = top
+    while True:
+        ids, similarities = ranking.find(depth)
+        pictures = gallery.pictures_of(ids)
+        seen: set[tuple[str, int | None]] = set()
+        kept = []
+        for n, id in enumerate(ids.tolist()):
+            picture = pictures.get(id)
+            if picture is None or picture not in seen:
+                kept.append(n)
+            if picture is not None:
+                seen.add(picture)
+        if len(kept) >= top or len(ids) < depth:
+            return ids[kept[:top]], similarities[kept[:top]]
+        depth *= 4
 
 
 def _by_geometry(gallery: Gallery, backend: Any, query: Any, ids: np.ndarray) -> tuple[np.ndarray, dict[int, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from reid.galleries import Gallery
 from reid.search.expansion import ALPHA, augment_gallery, expand
 from reid.search.feedback import LinearMap, fit_map, pairs_of, rocchio
 from reid.search.fuse import fit_weights, fuse, unit_range
-from reid.search.query import Hit, Hits, PartMatch, _among, _check_indexed, _margins, _Ranking, search
+from reid.search.query import Hit, Hits, PartMatch, _among, _check_indexed, _margins, _one_a_picture, _Ranking, search
 
 # So many labelled pictures ask when weights are fitted, and so many answer.
 FIT_QUERIES, FIT_ITEMS = 300, 3000
@@ -80,10 +80,11 @@ def search_fused(
     scores = unit_range(fuse([row[None] for row in rows], weights, method))[0]
     order = np.argsort(-scores, kind="stable")
     names = [member.card.name for member in members]
-    own = {
-        int(common[i]): {name: PartMatch(float(row[i]), 1.0) for name, row in zip(names, rows, strict=True)}
-        for i in order[:top]
-    }
+
+    def own(id: int) -> dict[str, PartMatch]:
+        i = int(np.searchsorted(common, id))
+        return {name: PartMatch(float(row[i]), 1.0) for name, row in zip(names, rows, strict=True)}
+
     return _hits(gallery, common[order], scores[order], top, started, own)
 
 
@@ -287,7 +288,7 @@ def _compared(
         ids, vectors = ids[chosen], vectors[chosen]
     similarities = np.clip(vectors @ query.global_, -1, 1)
     order = np.argsort(-similarities, kind="stable")
-    found = _hits(gallery, ids[order], similarities[order], options.get("top", 10), started, {})
+    found = _hits(gallery, ids[order], similarities[order], options.get("top", 10), started)
     return replace(found, query=query)
 
 
@@ -297,12 +298,13 @@ def _hits(
     scores: np.ndarray,
     top: int,
     started: float,
-    parts: dict[int, dict[str, PartMatch]],
+    parts: Callable[[int], dict[str, PartMatch]] = lambda id: {},
 ) -> Hits:
     ranking = _Ranking.of(ids, scores, len(ids))
+    first, similarities = _one_a_picture(gallery, ranking, top)
     with gallery.snapshot():
-        margins = _margins(gallery, ranking, ids[:top])
-        items = {item.id: item for item in gallery.items(ids[:top])}
-    left = [(i, float(s)) for i, s in zip(ids[:top].tolist(), scores, strict=False) if i in items]
-    hits = [Hit(rank, items[i], score, margins[i], parts.get(i, {})) for rank, (i, score) in enumerate(left, 1)]
+        margins = _margins(gallery, ranking, first)
+        items = {item.id: item for item in gallery.items(first)}
+    left = [(i, float(s)) for i, s in zip(first.tolist(), similarities, strict=True) if i in items]
+    hits = [Hit(rank, items[i], score, margins[i], parts(i)) for rank, (i, score) in enumerate(left, 1)]
     return Hits(hits, (time.perf_counter() - started) * 1000, len(ids))

@@ -79,6 +79,7 @@ class Comparison:
         query_body, body: skeleton and parsing of the two, for backends that find them; the query's is None where it is
             composed.
         bars: how much each part speaks for the match, for backends with parts.
+        whole: (H, W, 3) uint8 RGB, the picture or frame that the hit is a region of; None where it is a whole picture.
     """
 
     query: np.ndarray
@@ -89,6 +90,7 @@ class Comparison:
     query_body: Body | None = None
     body: Body | None = None
     bars: Sequence[PartBar] = ()
+    whole: np.ndarray | None = None
 
 
 @dataclass

@@ -309,6 +309,7 @@ class Studio(Shelves):
             None if found.composed else _body(backend, found.query),
             _body(backend, picture),
             part_bars(hit.parts, [other.parts for other in found.hits if other is not hit], found.weights),
+            None if hit.item.box is None else gallery.whole_picture(hit.item),
         )
 
     # Inside

@@ -123,3 +123,16 @@ def test_a_folder_of_frames_and_footage(toy, street, capsys, tmp_path):
     assert json.loads(captured.out)["added"] == 1 + 4, "two looks a second at two seconds"
     assert "left out" not in captured.err
     assert main(["index", str(tmp_path / "none"), "--detect", *arguments]) == 2
+
+
+def test_other_things_than_people_are_kept_if_asked_for(toy, street, capsys):
+    path = street("a.png", [(20, 30, 60, 150), (100, 100, 180, 140), (200, 10, 220, 60)])
+    asked = ["index", path, "--detect", "--gallery", "g", "--backend", "hsv-stripes", "--json"]
+    assert main([*asked, "--find", "car"]) == 0
+    assert json.loads(capsys.readouterr().out)["regions"] == 1
+    assert main(["search", path, "--gallery", "g", "--backend", "hsv-stripes", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["hits"][0]["box"] == [20, 30, 60, 150]
+    with pytest.raises(SystemExit) as stopped:
+        main([*asked, "--find", "car,house"])
+    assert stopped.value.code == 2
+    assert "'house' is none of person, car, bicycle" in capsys.readouterr().err

@@ -15,6 +15,7 @@ from reid.ui.panels.body import BodyPanel
 from reid.ui.panels.pair import Pair
 from reid.ui.panels.part_bars import PartBars
 from reid.ui.panels.space import Space
+from reid.ui.panels.whereabouts import Whereabouts
 
 
 class Panel(Protocol):
@@ -25,4 +26,4 @@ class Panel(Protocol):
         """The component's new value for this pair, or None to hide the panel."""
 
 
-PANELS: tuple[Panel, ...] = (Pair(), PartBars(), Space(), BodyPanel())
+PANELS: tuple[Panel, ...] = (Pair(), PartBars(), Space(), Whereabouts(), BodyPanel())

@@ -15,7 +15,7 @@ def test_boxes_lie_where_they_were_found():
     shown = finder.markup(FRAME, "data:,")
     buttons = re.findall(r"<button.*?</button>", shown)
     assert len(buttons) == 2
-    assert "<b>2</b>" in buttons[0], "the large one lies below"
+    assert '<b class="pw-inside">2</b>' in buttons[0], "the large one lies below"
     assert "left:10.00%;top:10.00%;width:10.00%;height:50.00%" in buttons[1]
     assert 'aria-label="person 1, score 0.90"' in buttons[1]
     assert "Click &lt;whom&gt;." in shown
