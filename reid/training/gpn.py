@@ -114,7 +114,7 @@ class GPNRecipe:
         self.people, self.bodies, self.groups, self.epochs, self.name = people, bodies, groups, epochs, name
         self.config, self.start, self.rate, self.weight_decay = config, start, rate, weight_decay
         self.warm_up, self.teach = warm_up, teach
-        self.augmentation = augmentation or Augmentation(erase=0.3, paste=0.35)
+        self.augmentation = augmentation or Augmentation(erase=0.3, block=0.25, paste=0.35)
         self.validation, self.evaluate_every = validation, evaluate_every
         first = groups[0]
         self._steps = steps_an_epoch or len(first.index) // (first.people * first.views)
