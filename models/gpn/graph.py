@@ -6,12 +6,18 @@ skeleton's edges never change.
 
 from __future__ import annotations
 
+import warnings
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch_geometric.nn import DenseGraphConv
 
 from models.gpn.anatomy import BONES, JOINTS, MIRRORED, PART_JOINTS, PART_LABELS, PART_LINKS, PARTS
+
+with warnings.catch_warnings():
+    # It warns of what newer versions of torch will no longer have: its makers' concern, and nobody's who searches.
+    warnings.simplefilter("ignore", FutureWarning)
+    from torch_geometric.nn import DenseGraphConv
 
 
 def adjacency(nodes: int, edges: tuple[tuple[int, int], ...]) -> Tensor:
