@@ -58,7 +58,7 @@ class RFCNFinder(ShippedNetwork):
         paper="Dai et al., NeurIPS 2016; Lin et al., CVPR 2017",
         preprocessing="brought to 768x576 pixels in area, at most twice as large; ImageNet mean and deviation",
     )
-    weights_sha256 = "9d7836806731232591a87dcb3bd71a132e2bdc043f976c91872a936ac8a6768d"
+    weights_sha256 = "b93f9c50ab7f417fbc5f19eac3bfdddfce7d2482336cceefe5e19684bc8904c9"
     needs = ("torch", "torchvision")
 
     def build(self) -> Any:
