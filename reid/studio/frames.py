@@ -14,6 +14,7 @@ SHOWN = 0.4
 """The score from which something found is offered: a wrong offer costs less here than a missing one."""
 
 _FILLS = 0.4  # share of a picture from which one person is what it is of
+_UPRIGHT = 1.4  # height by width from which a picture is shaped like a person
 
 Box = tuple[float, float, float, float]
 
@@ -50,7 +51,7 @@ def look(finder: Backend, picture: np.ndarray) -> Frame:
         boxes,
         labels,
         tuple(float(found.scores[i]) for i in chosen),
-        not _is_crop(found, chosen, width * height),
+        not _is_crop(found, chosen, (height, width)),
         _note(labels, more),
     )
 
@@ -62,11 +63,14 @@ def cut_out(picture: np.ndarray, box: Sequence[float]) -> np.ndarray:
     return crop(picture, (x0, y0, x1, y1))
 
 
-def _is_crop(found: Boxes, chosen: np.ndarray, area: float) -> bool:
-    if len(chosen) != 1 or found.labels[chosen[0]] != "person":
+def _is_crop(found: Boxes, chosen: np.ndarray, size: tuple[int, int]) -> bool:
+    """Whether one person fills the picture; in an upright one others may be seen behind, and parts taken for others."""
+    height, width = size
+    people = [i for i in chosen if found.labels[i] == "person"]
+    if not people or (len(chosen) > 1 and height < _UPRIGHT * width):
         return False
-    x0, y0, x1, y1 = found.xyxy[chosen[0]]
-    return bool((x1 - x0) * (y1 - y0) >= _FILLS * area)
+    x0, y0, x1, y1 = found.xyxy[people].T
+    return bool(((x1 - x0) * (y1 - y0)).max() >= _FILLS * height * width)
 
 
 def _note(labels: Sequence[str], more: bool) -> str:

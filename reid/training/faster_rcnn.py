@@ -19,6 +19,10 @@ from reid.training.loop import autocast
 from reid.training.rfcn import RFCNRecipe
 
 
+REGIONS = 48
+"""Regions a window that it learns from, as many as R-FCN: the operator that reads them is slow backwards."""
+
+
 class FasterRCNN(nn.Module):
     """torchvision's builder with its own resizing and normalising left out: frames come as R-FCN gets them."""
 
@@ -31,6 +35,7 @@ class FasterRCNN(nn.Module):
             image_mean=[0.0, 0.0, 0.0],
             image_std=[1.0, 1.0, 1.0],
             _skip_resize=True,
+            box_batch_size_per_image=REGIONS,
         )
 
     def forward(self, x: Tensor, targets: list[Target]) -> dict[str, Tensor]:

@@ -46,6 +46,13 @@ def test_a_picture_of_one_person_needs_no_choice():
     assert look(Finder(person, ([150, 0, 190, 90], "person", 0.9)), PICTURE).needs_choice
 
 
+def test_in_an_upright_picture_others_behind_a_person_do_not_count():
+    crop = np.zeros((256, 128, 3), np.uint8)
+    person, behind = ([10, 10, 110, 250], "person", 0.9), ([0, 20, 30, 90], "person", 0.7)
+    assert not look(Finder(person, behind), crop).needs_choice
+    assert look(Finder(behind, ([90, 20, 128, 90], "person", 0.7)), crop).needs_choice, "nobody fills it"
+
+
 def test_nobody_is_said_with_what_to_do():
     frame = look(Finder(), PICTURE)
     assert frame.needs_choice
