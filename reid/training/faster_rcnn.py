@@ -18,7 +18,6 @@ from reid.training.detection_losses import Target
 from reid.training.loop import autocast
 from reid.training.rfcn import RFCNRecipe
 
-
 REGIONS = 48
 """Regions a window that it learns from, as many as R-FCN: the operator that reads them is slow backwards."""
 
