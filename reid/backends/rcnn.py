@@ -107,7 +107,7 @@ class RCNNFinder(ShippedNetwork):
         summary="Looks at up to 300 proposed regions one by one: finds people and objects, and regions like them.",
         dim=512,
         weights="rcnn.safetensors",
-        licence="research only (CamVid, Market-1501)",
+        licence="research only (CamVid, Market-1501, Clothing Co-Parsing)",
         research_only=True,
         paper="Girshick et al., CVPR 2014; Uijlings et al., IJCV 2013",
         input_size=SIZE,

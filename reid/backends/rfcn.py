@@ -53,7 +53,7 @@ class RFCNFinder(ShippedNetwork):
         does=("find",),
         summary="Finds people, cars and bicycles in whole frames: feature pyramid and position-sensitive score maps.",
         weights="rfcn.safetensors",
-        licence="research only (CamVid, Market-1501)",
+        licence="research only (CamVid, Market-1501, Clothing Co-Parsing)",
         research_only=True,
         paper="Dai et al., NeurIPS 2016; Lin et al., CVPR 2017",
         preprocessing="brought to 768x576 pixels in area, at most twice as large; ImageNet mean and deviation",
