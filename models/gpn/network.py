@@ -30,9 +30,10 @@ class GPNConfig:
 class GPN(nn.Module):
     """Pictures of one person each -> embeddings, skeleton and parsing.
 
-    Input (N, 3, H, W), normalised; 256x128. Output, a dict: what `FeaNet` and `SkeletonNet` give, `parse` logits
-    (N, L, H/2, W/2), `parts` (N, P, Dp) not yet normalised, `visible` (N, P) logits, `whole` (N, Dp): the global branch
-    after the graph.
+    Input (N, 3, H, W), normalised; 256x128. Output, a dict: what `FeaNet` and `SkeletonNet` give, `rough` logits of the
+    parsing (N, L, H/4, W/4), `parse` logits (N, L, H/2, W/2) unless `parse` is False (nothing else hangs on them, and
+    they take three tenths of the time), `parts` (N, P, Dp) not yet normalised, `visible` (N, P) logits, `whole` (N, Dp):
+    the global branch after the graph.
     """
 
     def __init__(self, config: GPNConfig | None = None) -> None:
@@ -52,12 +53,14 @@ class GPN(nn.Module):
         self.part_neck = nn.ModuleList(nn.BatchNorm1d(config.part_dim) for _ in PARTS)
         self.whole_neck = nn.BatchNorm1d(config.part_dim)
 
-    def forward(self, pictures: Tensor) -> dict[str, Tensor]:
+    def forward(self, pictures: Tensor, parse: bool = True) -> dict[str, Tensor]:
         out = self.fea(pictures)
         maps = out["maps"]
         decoded = self.decoder(maps)
         out |= self.skeleton(decoded)
-        out["parse"] = self.parse(decoded, pictures)
+        out["rough"] = self.parse.roughly(decoded)
+        if parse:
+            out["parse"] = self.parse.finely(out["rough"], decoded, pictures)
 
         local = self.local(maps[-1]).float()  # (N, Dp, H/16, W/16)
         size = (local.shape[2], local.shape[3])
@@ -66,7 +69,7 @@ class GPN(nn.Module):
         seen = out["confidence"].detach().sigmoid()
         at_joints = torch.cat([sample_at(decoded.float(), heat), sample_at(local, shrink(heat, size))], 2)
         joints = self.joint_graph(at_joints, out["xy"].detach(), out["xyz"].detach(), seen)
-        masks = F.adaptive_avg_pool2d(out["parse"].detach().float().softmax(1), size)
+        masks = F.adaptive_avg_pool2d(out["rough"].detach().float().softmax(1), size)
         parts, out["visible"] = self.pooling(joints, seen, local, masks)
         parts, whole = self.part_graph(parts, self.whole(out["neck"].float()), out["visible"].sigmoid())
         out["parts"] = torch.stack([neck(parts[:, i]) for i, neck in enumerate(self.part_neck)], 1)

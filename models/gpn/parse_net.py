@@ -13,7 +13,8 @@ from models.gpn.decoder import conv_block
 class ParseNet(nn.Module):
     """Decoder map (N, C, H/4, W/4) and the picture (N, 3, H, W) -> logits (N, L, H/2, W/2).
 
-    The picture itself joins at half its size: edges of sleeves and shoes are finer than the trunk's first map.
+    What is where is known at a quarter of the size (`roughly`), which is all that the graph asks for. The picture itself
+    joins at half its size (`finely`): edges of sleeves and shoes are finer than the trunk's first map.
     """
 
     def __init__(self, channels: int, labels: int = len(LABELS), fine: int = 24) -> None:
@@ -25,8 +26,16 @@ class ParseNet(nn.Module):
         self.fine = nn.Sequential(conv_block(fine * 2 + labels, fine), nn.Conv2d(fine, labels, 1))
 
     def forward(self, features: Tensor, picture: Tensor) -> Tensor:
+        return self.finely(self.roughly(features), features, picture)
+
+    def roughly(self, features: Tensor) -> Tensor:
+        """Decoder map (N, C, H/4, W/4) -> logits (N, L, H/4, W/4)."""
+        return self.coarse(features)
+
+    def finely(self, rough: Tensor, features: Tensor, picture: Tensor) -> Tensor:
+        """What `roughly` gave of a decoder map, and the picture -> logits (N, L, H/2, W/2)."""
         size = (picture.shape[2] // 2, picture.shape[3] // 2)
-        coarse = F.interpolate(self.coarse(features), size=size, mode="bilinear", align_corners=False)
+        coarse = F.interpolate(rough, size=size, mode="bilinear", align_corners=False)
         context = F.interpolate(self.reduce(features), size=size, mode="nearest")
         pixels = self.pixels(F.pixel_unshuffle(picture, 2))
         return coarse + self.fine(torch.cat([coarse, context, pixels], 1))

@@ -87,11 +87,11 @@ class GraphPoseNetwork(ShippedNetwork):
         from models.gpn.skeleton_net import locate
 
         height, width = picture.shape[:2]
-        out = self._run([picture])
+        out = self._run([picture], parse=False)
         return Skeleton(
             names=JOINTS,
             xy=locate(torch.from_numpy(out["heat"]))[0].numpy() * np.array([width, height], np.float32),
-            confidence=_sigmoid(out["confidence"][0]) * _belief(out["parse"], [picture])[0],
+            confidence=_sigmoid(out["confidence"][0]) * _belief(out["rough"], [picture])[0],
             xyz=out["xyz"][0],
             bones=BONES,
         )
@@ -116,22 +116,22 @@ class GraphPoseNetwork(ShippedNetwork):
         parses: list[Parse] = []
         for i in range(0, n, BATCH):
             batch = pictures[i : i + BATCH]
-            out = self._run(batch)
+            out = self._run(batch, parse)
             rows = slice(i, i + BATCH)
             views = [l2_normalise(out[view]).reshape(len(batch), -1) for view in self.views]
             global_[rows] = np.concatenate([l2_normalise(view) for view in views], axis=1)
             parts[rows] = out["parts"]
-            visibility[rows] = _sigmoid(out["visible"]) * _belief(out["parse"], batch)[:, None]
+            visibility[rows] = _sigmoid(out["visible"]) * _belief(out["rough"], batch)[:, None]
             if parse:
                 parses += [_label_map(logits, one) for logits, one in zip(out["parse"], batch, strict=True)]
         return Embeddings.of(global_, parts, visibility), parses
 
-    def _run(self, pictures: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+    def _run(self, pictures: Sequence[np.ndarray], parse: bool = True) -> dict[str, np.ndarray]:
         import torch
 
         assert self.card.input_size is not None
         with torch.inference_mode():
-            out = self._net(to_tensor(pictures, self.card.input_size))
+            out = self._net(to_tensor(pictures, self.card.input_size), parse)
         return {key: value.float().numpy() for key, value in out.items() if isinstance(value, torch.Tensor)}
 
 
@@ -139,9 +139,9 @@ def _sigmoid(logits: np.ndarray) -> np.ndarray:
     return (1 / (1 + np.exp(-np.clip(logits, -60, 60)))).astype(np.float32)
 
 
-def _belief(parse: np.ndarray, pictures: Sequence[np.ndarray]) -> np.ndarray:
+def _belief(rough: np.ndarray, pictures: Sequence[np.ndarray]) -> np.ndarray:
     """How far each picture can show a person at all: (N, L, h, w) logits and N pictures -> (N,) float32 in 0..1."""
-    figure = (parse.argmax(1) > 0).mean((1, 2)) / LEAST_FIGURE
+    figure = (rough.argmax(1) > 0).mean((1, 2)) / LEAST_FIGURE
     sizes = np.array([picture.shape[:2] for picture in pictures], np.float32)
     height, width = sizes.T
     limits = [figure, height / LEGIBLE[0], width / LEGIBLE[1], height / width, np.ones(len(pictures))]

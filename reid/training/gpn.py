@@ -189,6 +189,7 @@ class GPNRecipe:
         losses |= joint_losses(out, joints)
         losses["metres"] = metre_loss(out["xyz"], xyz)
         losses["parse"] = parse_loss(out["parse"], masks, scheme)
+        losses["rough"] = 0.3 * parse_loss(out["rough"], masks[:, ::2, ::2], scheme)
         target, known = visible_parts(joints, masks, scheme)
         visible = F.binary_cross_entropy_with_logits(out["visible"], target, reduction="none")
         losses["visible"] = 0.5 * (visible * known).sum() / known.sum().clamp(min=1)

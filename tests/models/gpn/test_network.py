@@ -28,6 +28,7 @@ def test_outputs(net):
     assert out["visible"].shape == (2, len(PARTS))
     assert out["whole"].shape == (2, 10)
     assert out["parse"].shape == (2, 11, 32, 16)
+    assert out["rough"].shape == (2, 11, 16, 8)
     assert out["xyz"].shape == (2, 17, 3)
 
 
@@ -36,6 +37,14 @@ def test_a_picture_gives_the_same_alone_and_in_a_batch(net):
     together, alone = net(x), net(x[1:2])
     for key in ("embedding", "parts", "visible", "whole", "parse", "xyz", "xy"):
         torch.testing.assert_close(together[key][1:2], alone[key], atol=1e-4, rtol=1e-4)
+
+
+def test_the_fine_parsing_can_be_left_out_and_nothing_else_changes(net):
+    x = torch.randn(2, 3, 64, 32)
+    whole, quick = net(x), net(x, parse=False)
+    assert whole.keys() - quick.keys() == {"parse"}
+    for key in ("embedding", "parts", "visible", "whole", "rough", "xyz", "xy"):
+        torch.testing.assert_close(quick[key], whole[key])
 
 
 def test_the_graph_reads_skeleton_and_parsing_without_bending_them():
