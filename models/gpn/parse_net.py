@@ -13,8 +13,8 @@ from models.gpn.decoder import conv_block
 class ParseNet(nn.Module):
     """Decoder map (N, C, H/4, W/4) and the picture (N, 3, H, W) -> logits (N, L, H/2, W/2).
 
-    What is where is known at a quarter of the size (`roughly`), which is all that the graph asks for. The picture itself
-    joins at half its size (`finely`): edges of sleeves and shoes are finer than the trunk's first map.
+    What is where is known at a quarter of the size (`roughly`), which is all that the graph asks for. The picture joins
+    at half its size (`finely`): edges of sleeves and shoes are finer than the trunk's first map.
     """
 
     def __init__(self, channels: int, labels: int = len(LABELS), fine: int = 24) -> None:

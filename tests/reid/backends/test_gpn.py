@@ -173,9 +173,9 @@ class Drawn(GraphPoseNetwork):
     card = Gpn.card
 
     def __init__(self, parse: np.ndarray, **out: np.ndarray) -> None:
-        self._out = {"parse": parse, **out}
+        self._out = {"parse": parse, "rough": parse[:, ::2, ::2], **out}
 
-    def _run(self, pictures):
+    def _run(self, pictures, parse=True):
         return {key: np.repeat(value[None], len(pictures), 0) for key, value in self._out.items()}
 
 
