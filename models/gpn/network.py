@@ -32,8 +32,8 @@ class GPN(nn.Module):
 
     Input (N, 3, H, W), normalised; 256x128. Output, a dict: what `FeaNet` and `SkeletonNet` give, `rough` logits of the
     parsing (N, L, H/4, W/4), `parse` logits (N, L, H/2, W/2) but for `parse=False` (nothing else hangs on them, and
-    they take three tenths of the time), `parts` (N, P, Dp) not yet normalised, `visible` (N, P) logits, `whole` (N, Dp):
-    the global branch after the graph.
+    they take three tenths of the time), `parts` (N, P, Dp) not yet normalised, `visible` (N, P) logits,
+    `whole` (N, Dp): the global branch after the graph.
     """
 
     def __init__(self, config: GPNConfig | None = None) -> None:
