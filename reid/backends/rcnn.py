@@ -113,7 +113,7 @@ class RCNNFinder(ShippedNetwork):
         input_size=SIZE,
         preprocessing="resized to 128x64 (area when it shrinks, bilinear when it grows); ImageNet mean and deviation",
     )
-    weights_sha256 = ""
+    weights_sha256 = "7dd648eefbbbf2eb0ba083c17d7d94e6c375444eab857b96b2140a9c70ddbcef"
     needs = ("torch", "torchvision")
 
     def build(self) -> Any:
