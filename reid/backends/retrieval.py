@@ -120,6 +120,7 @@ def assemble(network: str, state: Mapping[str, Tensor], of: str, *, pooling: str
 SHIPPED: dict[str, str] = {
     "resnet.partwise": "48a549ec6743591a10c7179a5c64a8298690baf550ba628e80f973dcb6e357e7",
     "alexnet.partwise": "2391814b6fce1189517cf0b342c06788bec9550cc54ebfd6f05141828f9b58c8",
+    "googlenet.partwise": "0d03b04a3a7eb40680038164c485509cb7406be614636ad101a3679569041e7b",
 }
 """Name -> SHA-256 of its file under models/weights. Only these are listed."""
 
