@@ -35,8 +35,14 @@ def test_boxes_are_those_that_were_measured(name: str, kept: dict[str, np.ndarra
         assert np.abs(value - kept[key]).max(initial=0) < 1.0
 
 
-LEAST_RANK1 = {"gpn": 80, "resnet.partwise": 72, "alexnet.partwise": 49}
-"""Rank-1 in percent on the people who ship (300 queries, 60 answers), some points below the 85, 76 and 54 measured."""
+LEAST_RANK1 = {
+    "gpn": 80,
+    "resnet.partwise": 72,
+    "alexnet.partwise": 49,
+    "googlenet.partwise": 45,
+    "vggnet.partwise": 22,
+}
+"""Rank-1 in percent on the people who ship (300 queries, 60 answers), some points below the 85, 76, 54, 50 and 27 measured."""
 
 
 @pytest.mark.parametrize(("name", "least"), LEAST_RANK1.items())
