@@ -42,7 +42,8 @@ LEAST_RANK1 = {
     "googlenet.partwise": 45,
     "vggnet.partwise": 22,
 }
-"""Rank-1 in percent on the people who ship (300 queries, 60 answers), some points below the 85, 76, 54, 50 and 27 measured."""
+"""Rank-1 in percent on the people who ship (300 queries, 60 answers), some points below the 85, 76, 54, 50 and 27 that
+were measured."""
 
 
 @pytest.mark.parametrize(("name", "least"), LEAST_RANK1.items())
