@@ -12,8 +12,7 @@ import pytest
 from reid.errors import GalleryError
 from reid.galleries import Library
 from reid.galleries.milvus import MilvusStore, _asking, _client, _expressions
-from reid.galleries.records import NewItem
-from tests.reid.galleries.toys import RECIPE, random_embeddings
+from tests.reid.galleries.toys import RECIPE, enter, random_embeddings
 
 
 @pytest.fixture
@@ -28,13 +27,6 @@ def uri(tmp_path, monkeypatch):
 @pytest.fixture
 def library(tmp_path, uri):
     return Library(tmp_path / "data")
-
-
-def enter(gallery, count: int, seed: int = 0) -> list[int]:
-    names = [f"{seed}-{n}.jpg" for n in range(count)]
-    ids = [put.id for put in gallery.put_items([NewItem(n, f"/p/{n}", "0" * 64, 1, "", 20, 30) for n in names])]
-    gallery.put_vectors(RECIPE, ids, random_embeddings(count, seed), backend="toy")
-    return ids
 
 
 def assert_is_the_truth(store, gallery) -> None:

@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from reid.embedding import l2_normalise
 from reid.galleries import FaissStore, Library
 from reid.galleries import vectors as vectors_module
-from reid.galleries.records import NewItem
 from reid.galleries.vectors import CachedStore, FaissFile, Shelf
-from tests.reid.galleries.toys import RECIPE, random_embeddings
+from tests.reid.galleries.toys import RECIPE, enter, random_embeddings
 
 
 @pytest.fixture
@@ -27,13 +26,6 @@ def gallery(tmp_path):
 @pytest.fixture
 def cache(gallery):
     return gallery.folder / "cache" / f"{RECIPE}.faiss"
-
-
-def enter(gallery, count: int, seed: int = 0) -> list[int]:
-    names = [f"{seed}-{n}.jpg" for n in range(count)]
-    ids = [put.id for put in gallery.put_items([NewItem(n, f"/p/{n}", "0" * 64, 1, "", 20, 30) for n in names])]
-    gallery.put_vectors(RECIPE, ids, random_embeddings(count, seed), backend="toy")
-    return ids
 
 
 def fresh(gallery, cache) -> FaissStore:

@@ -10,6 +10,7 @@ import numpy as np
 
 from reid.backends import Backend, Card
 from reid.embedding import Embeddings
+from reid.galleries.records import NewItem
 from reid.images import save_image
 
 RECIPE = "0123456789abcdef"
@@ -72,3 +73,11 @@ class Toy(Backend):
 def _cells(picture: np.ndarray) -> np.ndarray:
     rows = np.array_split(picture.astype(np.float32) - 127.5, 4, axis=0)
     return np.array([[cell.mean((0, 1)) for cell in np.array_split(row, 3, axis=1)] for row in rows])
+
+
+def enter(gallery, count: int, seed: int = 0) -> list[int]:
+    """Items with random vectors, entered into a gallery; their ids."""
+    names = [f"{seed}-{n}.jpg" for n in range(count)]
+    ids = [put.id for put in gallery.put_items([NewItem(n, f"/p/{n}", "0" * 64, 1, "", 20, 30) for n in names])]
+    gallery.put_vectors(RECIPE, ids, random_embeddings(count, seed), backend="toy")
+    return ids
