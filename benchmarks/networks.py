@@ -24,7 +24,6 @@ ROUNDS = 5
 
 
 def main() -> None:
-    market, corel = os.environ.get("PARTWISE_MARKET1501"), os.environ.get("PARTWISE_COREL")
     named = [name.strip() for name in os.environ.get("PARTWISE_BACKENDS", "").split(",") if name.strip()]
     names = [card.name for card in backends.cards() if "embed" in card.does] + named
     print("| backend | dimension | weights, MB | ms a picture, 1 | 32 | Market rank-1 / mAP | Corel mAP |")
@@ -33,9 +32,13 @@ def main() -> None:
         cells = [""] * 4 if "+" in name else own_cells(name)
         if cells is None:
             continue
-        cells.append(accuracy(name, market, "market1501"))
-        cells.append(accuracy(name, corel, "corel"))
+        cells += [accuracy(name, root, layout) for root, layout in roots()]
         print(f"| `{name}` | " + " | ".join(cells) + " |", flush=True)
+
+
+def roots() -> list[tuple[str | None, str]]:
+    """The two data sets: where they are, if anywhere, and how they are laid out."""
+    return [(os.environ.get("PARTWISE_MARKET1501"), "market1501"), (os.environ.get("PARTWISE_COREL"), "corel")]
 
 
 def own_cells(name: str) -> list[str] | None:

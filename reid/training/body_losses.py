@@ -14,6 +14,9 @@ UNKNOWN = 255
 NO_PARSE, FULL_PARSE, SILHOUETTE, COARSE_PARSE = 0, 1, 2, 3
 """What a picture's label map holds: nothing, the 11 labels, person or not, or `COARSE_GROUPS`."""
 
+ABSENT = -1.0
+"""A joint's visibility where there is nobody: it has no place, and is not seen for certain."""
+
 COARSE_NAMES = ("background", "hair", "skin", "upper", "lower", "shoe", "bag", "hat")
 COARSE_GROUPS: tuple[tuple[int, ...], ...] = ((0,), (1,), (2, 3, 6, 7), (4,), (5,), (8,), (9,), (10,))
 """Labels that a data set which knows only skin, upper and lower clothes cannot tell apart."""
@@ -24,7 +27,8 @@ class Bodies:
     """Truth of N pictures, beside `People`.
 
     Attributes:
-        joints: (N, J, 3) float32: x, y as fractions of the picture; 2 seen, 1 hidden, 0 unknown.
+        joints: (N, J, 3) float32: x, y as fractions of the picture; 2 seen, 1 hidden, 0 unknown, -1
+            (`ABSENT`) nobody's.
         xyz: (N, J, 3) float32, metres from the pelvis in camera axes; NaN where unknown.
         masks: (N, h, w) uint8 label maps, 255 unknown.
         scheme: (N,) int64, what each map holds.
@@ -39,7 +43,8 @@ class Bodies:
 def joint_losses(out: dict[str, Tensor], joints: Tensor, sigma: float = 0.012) -> dict[str, Tensor]:
     """Heat maps against Gaussians, positions, and whether each joint is seen.
 
-    `sigma` is a fraction of the picture's height. Hidden joints (1) still have a place; unknown ones (0) count nowhere.
+    `sigma` is a fraction of the picture's height. Hidden joints (1) still have a place; unknown ones (0) count nowhere;
+    absent ones (-1) have no place, but are known not to be seen.
     """
     heat, xy = out["heat"], out["xy"]
     h, w = heat.shape[2:]
@@ -56,10 +61,11 @@ def joint_losses(out: dict[str, Tensor], joints: Tensor, sigma: float = 0.012) -
     cross = -(target * heat.flatten(2).log_softmax(2)).sum(2)
     away = ((xy - joints[..., :2]).abs() * torch.tensor([aspect, 1.0])).sum(2)
     seen = F.binary_cross_entropy_with_logits(out["confidence"], (joints[..., 2] > 1).float(), reduction="none")
+    told = joints[..., 2] != 0
     return {
         "heat": 0.3 * (cross * weight).sum() / total,
         "place": 10 * (away * weight).sum() / total,
-        "seen": 0.5 * (seen * known).sum() / known.sum().clamp(min=1),
+        "seen": 0.5 * (seen * told).sum() / told.sum().clamp(min=1),
     }
 
 

@@ -22,10 +22,10 @@ from reid.backends.retrieval import RetrievalNetwork, assemble, inference_copy
 from reid.backends.saved import NetworkConfig, check_free_name, keep, networks_folder
 from reid.errors import DatasetError, PartwiseError
 from reid.metrics import cosine_blocks, relevance_metrics
-from reid.training.augmentation import Augmentation
+from reid.training.augmentation import THINGS, Augmentation
 from reid.training.labelled import NOBODY, Labelled, Named, hold_out, read_labelled
 from reid.training.loop import fit
-from reid.training.retrieval import THINGS, Options, RetrievalRecipe, order_of
+from reid.training.retrieval import Options, RetrievalRecipe, order_of
 
 # A class of more pictures than this is known well by so many of them, evenly spread.
 MOST_A_CLASS = 1000

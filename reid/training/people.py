@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ import cv2
 import numpy as np
 
 from reid.errors import DatasetError
+from reid.training.labelled import cut
 
 
 @dataclass
@@ -42,6 +44,7 @@ def read_people(
     sources: Sequence[tuple[Sequence[Path], Sequence[str]]],
     size: tuple[int, int],
     taught: Sequence[dict[str, np.ndarray] | None] | None = None,
+    boxes: Sequence[np.ndarray | None] | None = None,
 ) -> People:
     """Read sources of (paths, identities) into memory at `size` (height, width).
 
@@ -49,6 +52,7 @@ def read_people(
         sources: for each source its picture paths and an identity name for each; names are apart between sources.
         size: (height, width) pictures are brought to.
         taught: for each source a teacher's embedding by file name, or None.
+        boxes: for each source the part of each file that is meant, (N, 4) fractions, or None for whole files.
     """
     height, width = size
     paths = [path for files, _ in sources for path in files]
@@ -57,17 +61,25 @@ def read_people(
     keys = [(i, name) for i, (_, names) in enumerate(sources) for name in names]
     numbers = {key: n for n, key in enumerate(sorted(set(keys)))}
 
-    def read(path: Path) -> np.ndarray:
+    parts = [
+        box
+        for (files, _), own in zip(sources, boxes or [None] * len(sources), strict=True)
+        for box in (itertools.repeat(None, len(files)) if own is None else own)
+    ]
+
+    def read(path: Path, box: np.ndarray | None) -> np.ndarray:
         picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
         if picture is None:
             raise DatasetError(f"{path} cannot be decoded; remove it or fetch the data set again.")
+        if box is not None:
+            picture = cut(picture, box)
         shrinks = picture.shape[0] > height
         picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
         return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
 
     pictures = np.empty((len(paths), height, width, 3), np.uint8)
     with ThreadPoolExecutor(2) as pool:
-        for i, picture in enumerate(pool.map(read, paths, chunksize=256)):
+        for i, picture in enumerate(pool.map(read, paths, parts, chunksize=256)):
             pictures[i] = picture
     vectors = None
     if taught is not None and any(t is not None for t in taught):

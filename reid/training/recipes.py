@@ -15,18 +15,20 @@ import numpy as np
 from models.retrieval import TRUNKS
 from reid.backends.retrieval import SMALL_SIZE
 from reid.datasets import Sample, read_folder
+from reid.datasets.camvid_objects import camvid_objects
+from reid.datasets.coco import read_coco
 from reid.errors import DatasetError, UnknownNameError
-from reid.training import finders, scenes, sources
-from reid.training.augmentation import Augmentation
+from reid.training import finders, nobody, scenes, sources
+from reid.training.augmentation import THINGS, Augmentation
 from reid.training.dpsnet import SIZE, SceneRecipe, parsing_figures
 from reid.training.faster_rcnn import FasterRCNNRecipe
 from reid.training.frames import Cutouts, WindowSettings
 from reid.training.gpn import GPNRecipe, Group
-from reid.training.labelled import Lessons, read_labelled
+from reid.training.labelled import Labelled, Lessons, read_labelled
 from reid.training.loop import Recipe, fit
 from reid.training.people import read_people
 from reid.training.rcnn import RCNNRecipe
-from reid.training.retrieval import THINGS, Options, RetrievalRecipe
+from reid.training.retrieval import Options, RetrievalRecipe
 from reid.training.rfcn import FrameSource, RFCNRecipe
 from reid.training.sources import Table
 from reid.training.trunk import TrunkRecipe
@@ -72,7 +74,7 @@ def train(
     """
     if name not in RECIPES:
         raise UnknownNameError(f"There is no recipe {name!r}; there are {', '.join(RECIPES)}.")
-    known = {*REAL, *finders.DATA, "rendered", "ccp", "camvid", "camvid-val", "streets"}
+    known = {*REAL, *finders.DATA, "rendered", "ccp", "camvid", "camvid-val", "streets", "caltech101"}
     for key in data if name != "retrieval" else ():  # which reads any folder under any name
         if key.split(".")[0] not in known or (("." in key) and key.split(".")[1] not in ("embeddings", "poses")):
             raise UnknownNameError(f"--data {key}=... is not known; there are {', '.join(sorted(known))}.")
@@ -80,7 +82,7 @@ def train(
 
 
 def trunk(data: Mapping[str, Path], settings: Settings) -> Recipe:
-    """FEA NET on the real sets that are given."""
+    """FEA NET on the real sets that are given, and on the things of Caltech-101 beside them if they are."""
     size = settings.size or (256, 128)
     tables = _real(data, (1, 1))
     if not tables:
@@ -92,6 +94,7 @@ def trunk(data: Mapping[str, Path], settings: Settings) -> Recipe:
     people = read_people([(table.paths, table.identities) for table in tables], size, taught)
     return TrunkRecipe(
         people,
+        things=_labelled("caltech101", data, size) if "caltech101" in data else None,
         epochs=settings.epochs or 60,
         start=settings.start,
         rate=settings.rate or 1e-3,
@@ -101,13 +104,14 @@ def trunk(data: Mapping[str, Path], settings: Settings) -> Recipe:
 
 
 def gpn(data: Mapping[str, Path], settings: Settings) -> Recipe:
-    """The whole network: real sets with their teachers, rendered people, parsed photos."""
+    """The whole network: real sets with their teachers, rendered people, parsed photos, and places without people."""
     return _bodies("gpn", _real(data, _mask(settings)), data, settings)
 
 
 def gpn_synthetic(data: Mapping[str, Path], settings: Settings) -> Recipe:
-    """The whole network on rendered people alone: nobody's picture is used."""
-    return _bodies("gpn-synthetic", [], {k: v for k, v in data.items() if k == "rendered"}, settings)
+    """The whole network on what was rendered alone: nobody's picture is used."""
+    drawn = {key: folder for key, folder in data.items() if key in ("rendered", "streets")}
+    return _bodies("gpn-synthetic", [], drawn, settings)
 
 
 def dpsnet(data: Mapping[str, Path], settings: Settings) -> Recipe:
@@ -198,18 +202,20 @@ def _bodies(name: str, real: list[Table], data: Mapping[str, Path], settings: Se
         raise DatasetError(
             f"The recipe {name} needs data; give --data rendered=DIR, and --data market1501=DIR for gpn."
         )
-    people, bodies = sources.join(tables, size)
+    people, bodies = sources.join([*tables, *_nobody(data, mask)], size)
     first_drawn = sum(len(table.paths) for table in real)
     has_identity = people.identities >= 0
     index = np.arange(len(people))
+    somebody = index < sum(len(table.paths) for table in tables)
     groups = []
     if first_drawn:
         groups.append(Group(index[:first_drawn], people=10, views=4))
     drawn = index[(index >= first_drawn) & has_identity]
     if len(drawn):
         groups.append(Group(drawn, people=16 if not first_drawn else 5, views=4))
-    if not has_identity.all():
-        groups.append(Group(index[~has_identity], people=0, views=4))
+    for photos in (index[somebody & ~has_identity], index[~somebody]):
+        if len(photos):
+            groups.append(Group(photos, people=0, views=4))
     return GPNRecipe(
         people,
         bodies,
@@ -220,6 +226,18 @@ def _bodies(name: str, real: list[Table], data: Mapping[str, Path], settings: Se
         rate=settings.rate or (5e-4 if first_drawn else 1e-3),
         teach=settings.teach,
     )
+
+
+def _nobody(data: Mapping[str, Path], mask: tuple[int, int]) -> list[Table]:
+    """What shows nobody: places in streets and in CamVid's training frames, and things."""
+    tables = []
+    if "camvid" in data:
+        tables.append(nobody.beside_people(camvid_objects(data["camvid"], "train"), mask, each=4))
+    if "streets" in data:
+        tables.append(nobody.beside_people(read_coco(data["streets"]), mask))
+    if "caltech101" in data:
+        tables.append(nobody.things(labelled_samples("caltech101", data["caltech101"]), mask))
+    return tables
 
 
 def _real(data: Mapping[str, Path], mask: tuple[int, int]) -> list[Table]:
@@ -251,8 +269,7 @@ def retrieval(data: Mapping[str, Path], settings: Settings) -> Recipe:
         raise DatasetError("The recipe retrieval needs pictures; give --data market1501=DIR or --data NAME=DIR.")
     read, augmentations = [], []
     for name in sets:
-        lessons = Lessons.read(data[f"{name}.embeddings"]) if f"{name}.embeddings" in data else None
-        read.append(read_labelled(labelled_samples(name, data[name]), settings.size or SMALL_SIZE, lessons))
+        read.append(_labelled(name, data, settings.size or SMALL_SIZE))
         augmentations.append(Augmentation() if name in REAL else THINGS)
     options = Options(
         epochs=settings.epochs or 30,
@@ -264,6 +281,12 @@ def retrieval(data: Mapping[str, Path], settings: Settings) -> Recipe:
     )
     pooling = settings.pooling or "gem"
     return RetrievalRecipe(f"{arch}.partwise", read, options, augmentations=augmentations, pooling=pooling)
+
+
+def _labelled(name: str, data: Mapping[str, Path], size: tuple[int, int]) -> Labelled:
+    """Pictures with their classes, and what a teacher said of them where that is given."""
+    lessons = Lessons.read(data[f"{name}.embeddings"]) if f"{name}.embeddings" in data else None
+    return read_labelled(labelled_samples(name, data[name]), size, lessons)
 
 
 def labelled_samples(name: str, folder: Path) -> list[Sample]:

@@ -21,7 +21,7 @@ from models.retrieval import RetrievalNet, build
 from models.retrieval.network import Whitening
 from reid.backends.retrieval import assemble
 from reid.embedding import l2_normalise
-from reid.training.augmentation import Augmentation, augment
+from reid.training.augmentation import THINGS, Augmentation, augment
 from reid.training.labelled import Labelled
 from reid.training.loop import autocast
 from reid.training.people import identity_batches
@@ -77,10 +77,6 @@ class Options:
     classes: int = 8
     views: int = 4
     whiten: int | None = None
-
-
-# Things are seen from nearer and further than people in their boxes, but hardly ever covered by each other.
-THINGS = Augmentation(shift=0.1, scale=0.25, turn=8.0, erase=0.25, block=0.0, paste=0.0)
 
 
 class RetrievalTraining(nn.Module):

@@ -45,6 +45,7 @@ class Table:
         identities: N names; empty where there is none.
         joints, xyz, masks, scheme: as in `Bodies`, numpy.
         taught: (N, D) float32 or None.
+        boxes: (N, 4) float32, the part of each file that is meant, as fractions; None for whole files.
     """
 
     paths: list[Path]
@@ -54,6 +55,7 @@ class Table:
     masks: np.ndarray
     scheme: np.ndarray
     taught: np.ndarray | None = None
+    boxes: np.ndarray | None = None
 
 
 def unlabelled(samples: Sequence[Sample], mask_size: tuple[int, int]) -> Table:
@@ -165,7 +167,7 @@ def ccp_labels(root: Path) -> Iterator[tuple[int, np.ndarray]]:
 def join(tables: Sequence[Table], size: tuple[int, int]) -> tuple[People, Bodies]:
     """Read the pictures at `size` (height, width) and put the tables below each other; identities stay apart."""
     dim = next((t.taught.shape[1] for t in tables if t.taught is not None), 0)
-    people = read_people([(t.paths, t.identities) for t in tables], size)
+    people = read_people([(t.paths, t.identities) for t in tables], size, boxes=[t.boxes for t in tables])
     nobody = np.array([not name for t in tables for name in t.identities])
     people.identities = np.where(nobody, -1, people.identities)
     _, people.identities[~nobody] = np.unique(people.identities[~nobody], return_inverse=True)

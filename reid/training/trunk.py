@@ -4,13 +4,16 @@ Losses: softmax with label smoothing on the neck and on each stripe, batch-hard 
 al., "In Defense of the Triplet Loss", 2017), and two that follow the teacher: its direction (cosine) and its
 neighbourhoods (Kullback-Leibler divergence of similarity rows within the batch; Park et al., "Relational Knowledge
 Distillation", CVPR 2019, in spirit).
+
+Things may come beside the people: their classes by softmax on a neck of the same trunk, and what a teacher of things
+says of them. A trunk that saw people alone puts a beach beside a bus.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -22,17 +25,32 @@ from torch import Tensor, nn
 
 from models.gpn.fea_net import FeaNet
 from models.trunk import TrunkConfig
-from reid.training.augmentation import Augmentation, augment
+from reid.training.augmentation import THINGS, Augmentation, augment
 from reid.training.imprint import imprint
+from reid.training.labelled import Labelled
 from reid.training.loop import autocast
 from reid.training.people import People, identity_batches
 from reid.training.schedule import adamw, warm_cosine
 
 
+class Batch(NamedTuple):
+    """A step's pictures, (P + T, 3, H, W): people, and after them things where a run has any.
+
+    Identities are (P,), `taught` is what the people's teacher said, (P, D); `labels` (T,) and `told` (T, E) are the
+    same of the things.
+    """
+
+    pictures: Tensor
+    identities: Tensor
+    taught: Tensor | None
+    labels: Tensor | None = None
+    told: Tensor | None = None
+
+
 class TrunkTraining(nn.Module):
     """FEA NET with the heads that only training needs."""
 
-    def __init__(self, net: FeaNet, n_identities: int) -> None:
+    def __init__(self, net: FeaNet, n_identities: int, things: Labelled | None = None) -> None:
         super().__init__()
         self.net = net
         self.classify = nn.Linear(net.channels, n_identities, bias=False)
@@ -41,11 +59,17 @@ class TrunkTraining(nn.Module):
         )
         for module in [self.classify, *self.classify_stripe]:
             nn.init.normal_(module.weight, std=0.01)
+        self.classify_thing = self.tell_thing = None
+        if things is not None:
+            self.classify_thing = nn.Linear(net.channels, len(things.classes))
+            if things.taught is not None:
+                self.tell_thing = nn.Linear(net.channels, things.taught.shape[1])
 
 
 class TrunkRecipe:
     """See the module's text. `people` holds pictures at the size this run trains at; the first share `grow` of the
     epochs sees them at three quarters of it, which takes little more than half the time (progressive resizing).
+    `things` are of the same size; a batch has `batch_things` of them beside its people, two of a class.
     """
 
     name = "trunk"
@@ -55,6 +79,7 @@ class TrunkRecipe:
         people: People,
         *,
         epochs: int,
+        things: Labelled | None = None,
         start: Path | None = None,
         config: TrunkConfig | None = None,
         rate: float = 1e-3,
@@ -62,22 +87,24 @@ class TrunkRecipe:
         warm_up: float = 0.03,
         batch_people: int = 16,
         batch_views: int = 4,
+        batch_things: int = 16,
         teach: float = 1.0,
         grow: float = 0.0,
         augmentation: Augmentation | None = None,
         validation: Any = None,
         evaluate_every: int = 5,
     ) -> None:
-        self.people, self.epochs, self.start, self.config = people, epochs, start, config
+        self.people, self.things, self.epochs, self.start, self.config = people, things, epochs, start, config
         self.rate, self.weight_decay, self.warm_up = rate, weight_decay, warm_up
-        self.batch_people, self.batch_views, self.teach, self.grow = batch_people, batch_views, teach, grow
+        self.batch_people, self.batch_views, self.batch_things = batch_people, batch_views, batch_things
+        self.teach, self.grow = teach, grow
         self.augmentation = augmentation or Augmentation()
         self.validation, self.evaluate_every = validation, evaluate_every
         self.miner = BatchHardMiner()
         self.triplet = TripletMarginLoss(margin=0.3)
 
     def build(self) -> TrunkTraining:
-        model = TrunkTraining(FeaNet(self.config), self.people.n_identities)
+        model = TrunkTraining(FeaNet(self.config), self.people.n_identities, self.things)
         if self.start is not None:
             model.net.load_state_dict(load_file(self.start))
             model.eval()
@@ -93,19 +120,39 @@ class TrunkRecipe:
     def steps(self, epoch: int) -> int:
         return len(self.people) // (self.batch_people * self.batch_views)
 
-    def batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
+    def batches(self, epoch: int) -> Iterator[Batch]:
         rng = np.random.default_rng([7, epoch])
-        people = self.people
-        for index in identity_batches(people.identities, self.batch_people, self.batch_views, rng, self.steps(epoch)):
-            size = _shrunk(people.pictures.shape[1:3]) if epoch < self.grow * self.epochs else None
+        people, steps = self.people, self.steps(epoch)
+        size = _shrunk(people.pictures.shape[1:3]) if epoch < self.grow * self.epochs else None
+        things = self._things(epoch, size)
+        for index in identity_batches(people.identities, self.batch_people, self.batch_views, rng, steps):
             pictures = augment(people.pictures[index], rng, self.augmentation, size=size).pictures
             taught = None if people.taught is None else torch.from_numpy(people.taught[index])
-            yield pictures, torch.from_numpy(people.identities[index]), taught
+            identities = torch.from_numpy(people.identities[index])
+            if self.things is None:
+                yield Batch(pictures, identities, taught)
+                continue
+            seen, labels, told = next(things)
+            both = torch.cat([pictures, seen]).contiguous(memory_format=torch.channels_last)
+            yield Batch(both, identities, taught, labels, told)
 
-    def losses(self, model: Any, batch: tuple[Tensor, Tensor, Tensor | None]) -> dict[str, Tensor]:
-        pictures, identities, taught = batch
+    def _things(self, epoch: int, size: tuple[int, int] | None) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
+        """Things for each step of an epoch, drawn apart from the people, whom they do not change."""
+        things = self.things
+        if things is None:
+            return
+        rng = np.random.default_rng([8, epoch])
+        classes = min(self.batch_things // 2, len(things.classes))
+        for index in identity_batches(things.labels, classes, 2, rng, self.steps(epoch)):
+            pictures = augment(things.pictures[index], rng, THINGS, size=size).pictures
+            told = None if things.taught is None else torch.from_numpy(things.taught[index])
+            yield pictures, torch.from_numpy(things.labels[index]), told
+
+    def losses(self, model: Any, batch: Batch) -> dict[str, Tensor]:
+        identities, taught = batch.identities, batch.taught
         with autocast():
-            out = model.net(pictures)
+            whole = model.net(batch.pictures)
+            out = {key: value[: len(identities)] for key, value in whole.items() if key != "maps"}
             logits = model.classify(out["neck"])
             stripe_logits = [head(out["stripes"][:, i]) for i, head in enumerate(model.classify_stripe)]
         smooth = 0.1
@@ -121,6 +168,15 @@ class TrunkRecipe:
         losses["triplet"] = self.triplet(neck, identities, self.miner(neck, identities))
         if taught is not None and self.teach > 0:
             losses |= {k: self.teach * v for k, v in follow_teacher(out["embedding"].float(), taught).items()}
+        if batch.labels is not None:
+            losses |= self._thing_losses(model, whole["neck"][len(identities) :].float(), batch.labels, batch.told)
+        return losses
+
+    def _thing_losses(self, model: Any, neck: Tensor, labels: Tensor, told: Tensor | None) -> dict[str, Tensor]:
+        losses = {"things": F.cross_entropy(model.classify_thing(neck), labels, label_smoothing=0.1)}
+        if told is not None and self.teach > 0:
+            follows = follow_teacher(model.tell_thing(neck), told)
+            losses |= {f"{key} of things": self.teach * value for key, value in follows.items()}
         return losses
 
     def evaluate(self, model: Any, epoch: int) -> dict[str, float]:

@@ -8,7 +8,8 @@ from safetensors.torch import load_file
 from models.gpn.fea_net import FeaNet
 from models.retrieval import TRUNKS
 from reid.errors import DatasetError, UnknownNameError
-from reid.training.recipes import Settings, train
+from reid.training.body_losses import UNKNOWN
+from reid.training.recipes import RECIPES, Settings, train
 from tests.reid.training.shapes import draw, tiny
 
 
@@ -32,6 +33,25 @@ def test_the_trunk_trains_from_a_folder(market, tmp_path):
     )
     FeaNet().load_state_dict(load_file(weights))
     assert '"epoch": 0' in lines[0]
+
+
+def test_the_trunk_learns_things_beside_people(market, tmp_path):
+    things = draw(tmp_path / "things", {"a": 9, "b": 9, "c": 9})
+    lines = []
+    data = {"market1501": market, "caltech101": things}
+    train("trunk", data, tmp_path / "run", Settings(epochs=1, size=(64, 32)), say=lines.append)
+    assert '"things"' in lines[0]
+
+
+def test_gpn_has_a_place_for_nobody_in_every_batch(market, tmp_path):
+    data = {"market1501": market, "caltech101": draw(tmp_path / "things", {"Faces": 3, "chair": 5})}
+    recipe = RECIPES["gpn"](data, Settings(epochs=1, size=(64, 32)))
+    assert [(len(group.index), group.people) for group in recipe.groups] == [(64, 10), (5, 0)]
+    pictures, identities, _, joints, _, masks, _ = next(iter(recipe.batches(0)))
+    assert (identities[-4:] == -1).all()
+    assert (joints[-4:, :, 2] <= 0).all()
+    assert set(masks[-4:].unique().tolist()) <= {0, UNKNOWN}
+    assert len(pictures) == 10 * 4 + 4
 
 
 def test_unknown_names_are_refused(market, tmp_path):

@@ -8,9 +8,10 @@ from safetensors.torch import load_file
 
 from models.gpn.fea_net import FeaNet
 from models.trunk import TrunkConfig
+from reid.training.labelled import Labelled
 from reid.training.loop import fit
 from reid.training.people import People
-from reid.training.trunk import TrunkRecipe, follow_teacher
+from reid.training.trunk import TrunkRecipe, TrunkTraining, follow_teacher
 
 TINY = TrunkConfig(stem=8, channels=(8, 12, 16, 24), depths=(1, 1, 1, 1), bottleneck=8)
 
@@ -45,8 +46,6 @@ def test_a_growing_run_starts_small():
 
 
 def build_with_dim(recipe, dim):
-    from reid.training.trunk import TrunkTraining
-
     return lambda: TrunkTraining(FeaNet(TINY, dim=dim), recipe.people.n_identities)
 
 
@@ -67,3 +66,39 @@ def test_rows_without_a_teacher_are_left_out():
     student = torch.randn(6, 8)
     student[:2] = teacher[:2]
     assert follow_teacher(student, teacher)["direction"] < 1e-5
+
+
+def test_things_are_learnt_beside_people(tmp_path):
+    rng = np.random.default_rng(1)
+    base = rng.integers(0, 256, (4, 1, 1, 3)).repeat(6, 0)
+    pictures = (base + rng.integers(-20, 20, (24, 64, 32, 3))).clip(0, 255).astype(np.uint8)
+    told = np.repeat(np.eye(4, 12, dtype=np.float32), 6, 0)
+    things = Labelled(pictures, np.repeat(np.arange(4), 6), ("bus", "horse", "rose", "sea"), told)
+    recipe = TrunkRecipe(
+        coloured_people(),
+        things=things,
+        epochs=8,
+        config=TINY,
+        batch_people=4,
+        batch_views=4,
+        batch_things=8,
+        rate=3e-3,
+    )
+    recipe.build = lambda: TrunkTraining(FeaNet(TINY, dim=16), recipe.people.n_identities, things)
+    weights = fit(recipe, tmp_path, say=lambda line: None)
+    log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    for loss in ("identity", "things", "direction of things"):
+        assert log[-1][loss] < log[0][loss], loss
+    FeaNet(TINY, dim=16).load_state_dict(load_file(weights))  # the heads stay behind
+
+
+def test_things_change_nothing_about_the_people_drawn():
+    rng = np.random.default_rng(1)
+    things = Labelled(rng.integers(0, 256, (8, 64, 32, 3), np.uint8), np.arange(8) % 4, ("a", "b", "c", "d"))
+    alone, both = (
+        next(TrunkRecipe(coloured_people(), things=t, epochs=1, batch_people=4).batches(0)) for t in (None, things)
+    )
+    count = len(alone.identities)
+    assert torch.equal(alone.pictures, both.pictures[:count])
+    assert torch.equal(alone.identities, both.identities)
+    assert len(both.pictures) == count + len(both.labels)
