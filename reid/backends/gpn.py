@@ -192,7 +192,7 @@ class Gpn(GraphPoseNetwork):
         True,
         GraphPoseNetwork.views,
     )
-    weights_sha256 = "09e4bdf5ba12b3b66f539e882fb7000c3e92ced2181d0f716fd7962b9c1dcf65"
+    weights_sha256 = "14cc8f45deffe9f741004df39a2706d4c2ade51207e2a156818e87710fcfea97"
 
 
 class GpnSynthetic(GraphPoseNetwork):

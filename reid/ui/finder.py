@@ -71,7 +71,7 @@ def look(studio: Studio, path: Path | None) -> tuple[Frame | None, str]:
     frame = studio.look(path) if path else None
     if frame is None or not frame.needs_choice or path is None:
         return None, ""
-    return frame, markup(frame, data_uri(load_image(path, name=path.name), 900))
+    return frame, markup(frame, data_uri(load_image(path, name=path.name), 1280))
 
 
 def markup(frame: Frame, source: str) -> str:
@@ -89,8 +89,8 @@ def markup(frame: Frame, source: str) -> str:
         inside = ' class="pw-inside"' if y0 < 0.06 * height else ""  # above the frame's edge a number would be cut off
         buttons.append(f'<button type="button"{about}><b{inside}>{i + 1}</b></button>')
     return (
-        f'<div class="pw-finder"><div data-frame><img src="{esc(source)}" alt="" draggable="false">{"".join(buttons)}'
-        f"</div>{note(frame.note)}</div>"
+        f'<div class="pw-finder" style="--aspect:{width / height:.4f}"><div data-frame>'
+        f'<img src="{esc(source)}" alt="" draggable="false">{"".join(buttons)}</div>{note(frame.note)}</div>'
     )
 
 

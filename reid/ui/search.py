@@ -44,7 +44,6 @@ def build(studio: Studio, page: gr.Blocks, tab: gr.Tab, chosen: gr.State) -> Non
                 elem_id="pw-query",
             )
             frame, box = gr.State(None, time_to_live=3600), gr.State(None)
-            boxes = finder.panel()
             examples = picker(elem_id="pw-examples")
             gallery = gr.Dropdown([], label="Gallery", filterable=False, elem_id="pw-gallery")
             backend = gr.Dropdown([], label="Backend", filterable=False, elem_id="pw-backend")
@@ -59,6 +58,7 @@ def build(studio: Studio, page: gr.Blocks, tab: gr.Tab, chosen: gr.State) -> Non
             parts = PartSliders()
             go = gr.Button("Search", variant="primary", elem_id="pw-go")
         with gr.Column(scale=1, min_width=320, elem_id="pw-results"):
+            boxes = finder.panel()  # in the wide column: people far away are hard to hit as it is
             status = markup.text(_INVITATION, elem_id="pw-status")
             with gr.Column(visible=False, elem_id="pw-detail", elem_classes="pw-detail") as detail:
                 head = markup.text()

@@ -37,7 +37,7 @@ def test_gem_follows_the_power_it_was_trained_with():
 
 def test_a_stripe_sees_its_own_rows_only():
     net = FeaNet(TINY, stripes=4).eval()
-    maps = [torch.zeros(1)] * 3 + [torch.rand(1, 24, 8, 4)]
+    maps = [torch.zeros(1)] * 2 + [torch.rand(1, 16, 8, 4), torch.rand(1, 24, 8, 4)]
     net.trunk.forward = lambda x: maps
     before = net(torch.zeros(1, 3, 16, 16))["stripes"]
     maps[3] = maps[3].clone()
@@ -45,3 +45,15 @@ def test_a_stripe_sees_its_own_rows_only():
     after = net(torch.zeros(1, 3, 16, 16))["stripes"]
     assert not torch.allclose(before[:, 0], after[:, 0])
     torch.testing.assert_close(before[:, 1:], after[:, 1:])
+
+
+def test_the_embedding_sees_what_the_neck_averages_away():
+    net = FeaNet(TINY, stripes=4).eval()
+    rows = torch.rand(1, 24, 8, 4)
+    maps = [torch.zeros(1)] * 2 + [torch.rand(1, 16, 8, 4), rows]
+    net.trunk.forward = lambda x: maps
+    upright = net(torch.zeros(1, 3, 16, 16))
+    maps[3] = rows.flip(2)
+    overturned = net(torch.zeros(1, 3, 16, 16))
+    torch.testing.assert_close(upright["neck"], overturned["neck"])
+    assert not torch.allclose(upright["embedding"], overturned["embedding"])
