@@ -1,7 +1,8 @@
 """Finders: average precision on unseen rendered streets and on footage, recall on CamVid's people, and time a frame.
 
 PARTWISE_STREETS names a folder of rendered streets, PARTWISE_CAMVID one of CamVid, PARTWISE_VTEST Debian's vtest.avi
-(package opencv-doc); what is not named is passed over.
+(package opencv-doc); what is not named is passed over. PARTWISE_RIVAL names weights that the recipe faster-rcnn left:
+torchvision's Faster R-CNN is then measured beside the finders, its norms folded as theirs are.
 """
 
 from __future__ import annotations
@@ -10,14 +11,18 @@ import json
 import os
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
+from safetensors.torch import load_file
 
 from reid import backends
-from reid.backends import Backend
+from reid.backends import Backend, Boxes
+from reid.backends.registry import Card
+from reid.backends.rfcn import find
+from reid.backends.tensors import inference_copy
 from reid.datasets.camvid_objects import camvid_objects
 from reid.datasets.coco import AnnotatedFrame, read_coco
 from reid.finding.figures import average_precision, recall
@@ -32,17 +37,45 @@ TALL, FEW = 40, 15  # CamVid's people in pixels; boxes a frame
 def main() -> None:
     print("| finder | frames | measured |")
     print("| --- | --- | --- |")
+    for finder in finders():
+        streets, camvid, footage = (os.environ.get(f"PARTWISE_{name}") for name in ("STREETS", "CAMVID", "VTEST"))
+        if streets:
+            measure_streets(finder, read_coco(streets)[:200])
+        if camvid:
+            measure_camvid(finder, camvid_objects(camvid, "test"))
+        if footage:
+            measure_footage(finder, Path(footage))
+        measure_time(finder)
+
+
+def finders() -> Iterator[Backend]:
+    """Those of the registry, and the rival where its weights are named; PARTWISE_BACKENDS, if set, names which."""
+    wanted = os.environ.get("PARTWISE_BACKENDS", "")
     for card in backends.cards():
-        if "find" in card.does:
-            finder = backends.get(card.name)
-            streets, camvid, footage = (os.environ.get(f"PARTWISE_{name}") for name in ("STREETS", "CAMVID", "VTEST"))
-            if streets:
-                measure_streets(finder, read_coco(streets)[:200])
-            if camvid:
-                measure_camvid(finder, camvid_objects(camvid, "test"))
-            if footage:
-                measure_footage(finder, Path(footage))
-            measure_time(finder)
+        if "find" in card.does and (not wanted or card.name in wanted.split(",")):
+            yield backends.get(card.name)
+    if rival := os.environ.get("PARTWISE_RIVAL"):
+        yield Rival(Path(rival))
+
+
+class Rival(Backend):
+    """torchvision's Faster R-CNN on MobileNetV3, trained as `rfcn` was."""
+
+    card = Card("faster-rcnn", "region network", "any", ("find",), "The rival.")
+
+    def __init__(self, weights: Path) -> None:
+        self.weights = weights
+        self.load()
+
+    def load(self) -> None:
+        from reid.training.faster_rcnn import FasterRCNN
+
+        net = FasterRCNN()
+        net.load_state_dict(load_file(self.weights))
+        self._net = inference_copy(net.eval())
+
+    def find(self, picture: np.ndarray) -> Boxes:
+        return find(self._net, picture)
 
 
 def measure_streets(finder: Backend, frames: Sequence[AnnotatedFrame]) -> None:
