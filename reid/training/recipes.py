@@ -82,11 +82,15 @@ def train(
 
 
 def trunk(data: Mapping[str, Path], settings: Settings) -> Recipe:
-    """FEA NET on the real sets that are given, and on the things of Caltech-101 beside them if they are."""
+    """FEA NET on the people that are given, real and rendered, and on the things of Caltech-101 beside them."""
     size = settings.size or (256, 128)
     tables = _real(data, (1, 1))
+    if "rendered" in data:
+        tables.append(sources.rendered(data["rendered"], (1, 1)))
     if not tables:
-        raise DatasetError("The recipe trunk needs people; give --data market1501=DIR or --data cuhk03=DIR.")
+        raise DatasetError(
+            "The recipe trunk needs people; give --data market1501=DIR, --data cuhk03=DIR or --data rendered=DIR."
+        )
     taught = [
         None if table.taught is None else {path.name: row for path, row in zip(table.paths, table.taught, strict=True)}
         for table in tables

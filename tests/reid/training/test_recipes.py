@@ -8,6 +8,7 @@ from safetensors.torch import load_file
 from models.gpn.fea_net import FeaNet
 from models.retrieval import TRUNKS
 from reid.errors import DatasetError, UnknownNameError
+from reid.rendering import render_people
 from reid.training.body_losses import UNKNOWN
 from reid.training.recipes import RECIPES, Settings, train
 from tests.reid.training.shapes import draw, tiny
@@ -41,6 +42,13 @@ def test_the_trunk_learns_things_beside_people(market, tmp_path):
     data = {"market1501": market, "caltech101": things}
     train("trunk", data, tmp_path / "run", Settings(epochs=1, size=(64, 32)), say=lines.append)
     assert '"things"' in lines[0]
+
+
+def test_the_trunk_trains_on_rendered_people(tmp_path):
+    render_people(tmp_path / "drawn", 4, 4, cameras=2)
+    recipe = RECIPES["trunk"]({"rendered": tmp_path / "drawn"}, Settings(epochs=1, size=(64, 32)))
+    assert recipe.people.n_identities == 4
+    assert len(recipe.people) == 16
 
 
 def test_gpn_has_a_place_for_nobody_in_every_batch(market, tmp_path):
