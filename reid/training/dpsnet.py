@@ -99,11 +99,11 @@ class SceneRecipe:
         self.validation, self.evaluate_every = validation, evaluate_every
         self.weights = class_weights(scenes.labels)
 
-    def build(self) -> nn.Module:
+    def build(self, fresh: bool = True) -> nn.Module:
         if self.rival:
             return LRASPP()
         model = SceneTraining(DPSNet(self.config))
-        if self.start is not None:
+        if fresh and self.start is not None:
             model.net.load_state_dict(load_file(self.start))
         return model
 

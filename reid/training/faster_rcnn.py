@@ -55,7 +55,7 @@ class FasterRCNNRecipe(RFCNRecipe):
 
     name = "faster-rcnn"
 
-    def build(self) -> nn.Module:
+    def build(self, fresh: bool = True) -> nn.Module:
         return FasterRCNN()
 
     def losses(self, model: Any, batch: tuple[Tensor, list[Target]]) -> dict[str, Tensor]:

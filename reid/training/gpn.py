@@ -121,9 +121,9 @@ class GPNRecipe:
         self.miner = BatchHardMiner()
         self.triplet = TripletMarginLoss(margin=0.3)
 
-    def build(self) -> GPNTraining:
+    def build(self, fresh: bool = True) -> GPNTraining:
         model = GPNTraining(GPN(self.config), self.people.n_identities, steady=self.start is not None)
-        if self.start is not None:
+        if fresh and self.start is not None:
             state = load_file(self.start)
             whole = any(key.startswith("fea.") for key in state)
             (model.net if whole else model.net.fea).load_state_dict(state)

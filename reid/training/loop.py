@@ -30,8 +30,8 @@ class Recipe(Protocol):
     name: str
     epochs: int
 
-    def build(self) -> nn.Module:
-        """The module that trains, heads that only training needs included."""
+    def build(self, fresh: bool = True) -> nn.Module:
+        """The module that trains, heads that only training needs included; what it starts from only where `fresh`."""
 
     def optimiser(self, model: Any) -> torch.optim.Optimizer:
         """A fresh optimiser over the model's parameters."""
@@ -147,13 +147,14 @@ def _fit(
     say: Callable[[str], None],
 ) -> Path:
     seed_everything(seed)
-    model = recipe.build().to(memory_format=torch.channels_last)
+    last = run / "last.pt"
+    resumed = resume and last.exists()
+    model = recipe.build(fresh=not resumed).to(memory_format=torch.channels_last)
     optimiser = recipe.optimiser(model)
     base_rates = [group["lr"] for group in optimiser.param_groups]
     averaged = AveragedWeights(model, ema_decay)
     first_epoch = 0
-    last = run / "last.pt"
-    if resume and last.exists():
+    if resumed:
         saved = torch.load(last, weights_only=True)
         if saved["recipe"] != recipe.name:
             raise WeightsError(

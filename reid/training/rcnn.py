@@ -75,9 +75,9 @@ class RCNNRecipe:
         self.doubt = 0.0
         self._searched: dict[Path, np.ndarray] = {}
 
-    def build(self) -> nn.Module:
+    def build(self, fresh: bool = True) -> nn.Module:
         model = RCNN(self.config)
-        if self.start is not None:
+        if fresh and self.start is not None:
             begin(model, load_file(self.start))
         return model
 

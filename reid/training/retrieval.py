@@ -139,8 +139,8 @@ class RetrievalRecipe:
         self._epoch = 0
         self._learning: tuple[int, int] | None = None
 
-    def build(self) -> RetrievalTraining:
-        if self.start is None:
+    def build(self, fresh: bool = True) -> RetrievalTraining:
+        if self.start is None or not fresh:
             net = build(self.network, pooling=self.pooling)
         else:
             net = assemble(self.network, self.start, "the start", pooling=self.pooling).whiten(None)

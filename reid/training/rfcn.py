@@ -94,9 +94,9 @@ class RFCNRecipe:
         self.doubt = 0.0
         self.windows, self.size, self.keep, self.evaluate_every = windows or len(source), size, keep, evaluate_every
 
-    def build(self) -> nn.Module:
+    def build(self, fresh: bool = True) -> nn.Module:
         model = RFCN(self.config)
-        if self.start is not None:
+        if fresh and self.start is not None:
             begin(model, load_file(self.start))
         return model
 

@@ -103,9 +103,9 @@ class TrunkRecipe:
         self.miner = BatchHardMiner()
         self.triplet = TripletMarginLoss(margin=0.3)
 
-    def build(self) -> TrunkTraining:
+    def build(self, fresh: bool = True) -> TrunkTraining:
         model = TrunkTraining(FeaNet(self.config), self.people.n_identities, self.things)
-        if self.start is not None:
+        if fresh and self.start is not None:
             model.net.load_state_dict(load_file(self.start))
             model.eval()
             imprint([model.classify, *model.classify_stripe], lambda x: _classified(model.net(x)), self.people)

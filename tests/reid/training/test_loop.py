@@ -19,7 +19,7 @@ class Line:
     def __init__(self, epochs=6):
         self.epochs = epochs
 
-    def build(self):
+    def build(self, fresh=True):
         return nn.Sequential(nn.Linear(1, 8), nn.BatchNorm1d(8), nn.Dropout(0.1), nn.Linear(8, 1))
 
     def optimiser(self, model):

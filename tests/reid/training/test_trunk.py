@@ -3,8 +3,9 @@
 import json
 
 import numpy as np
+import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from models.gpn.fea_net import FeaNet
 from models.trunk import TrunkConfig
@@ -45,8 +46,23 @@ def test_a_growing_run_starts_small():
     assert sizes == [(48, 48), (48, 48), (64, 64), (64, 64)]
 
 
+def test_a_resumed_run_needs_no_start(tmp_path):
+    start = tmp_path / "start.safetensors"
+    save_file(FeaNet(TINY, dim=256).state_dict(), start)
+
+    def run(epochs, resume):
+        recipe = TrunkRecipe(coloured_people(), epochs=epochs, start=start, config=TINY, batch_people=4, teach=0.0)
+        return load_file(fit(recipe, tmp_path / "run", resume=resume, say=lambda line: None))
+
+    run(1, resume=False)
+    start.unlink()
+    run(2, resume=True)
+    with pytest.raises(FileNotFoundError):
+        run(2, resume=False)
+
+
 def build_with_dim(recipe, dim):
-    return lambda: TrunkTraining(FeaNet(TINY, dim=dim), recipe.people.n_identities)
+    return lambda fresh: TrunkTraining(FeaNet(TINY, dim=dim), recipe.people.n_identities)
 
 
 def test_following_a_teacher_costs_nothing_once_there():
@@ -84,7 +100,7 @@ def test_things_are_learnt_beside_people(tmp_path):
         batch_things=8,
         rate=3e-3,
     )
-    recipe.build = lambda: TrunkTraining(FeaNet(TINY, dim=16), recipe.people.n_identities, things)
+    recipe.build = lambda fresh: TrunkTraining(FeaNet(TINY, dim=16), recipe.people.n_identities, things)
     weights = fit(recipe, tmp_path, say=lambda line: None)
     log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     for loss in ("identity", "things", "direction of things"):
