@@ -58,3 +58,27 @@ def fuse(network: nn.Module) -> None:
     for module in network.modules():
         if isinstance(module, ConvNorm):
             module.fuse()
+        if isinstance(module, nn.Sequential) and len(module) > 1 and isinstance(module[0], nn.PixelUnshuffle):
+            stem = module[1]
+            assert isinstance(stem, ConvNorm)
+            stem.fuse()
+            stem.conv, module[0] = gathered(stem.conv, module[0].downscale_factor), nn.Identity()
+
+
+def gathered(conv: nn.Conv2d, side: int) -> nn.Conv2d:
+    """The convolution that does on a picture what `conv` does behind `nn.PixelUnshuffle(side)`, without the copy."""
+    out, _, *kernel = conv.weight.shape
+    weight = conv.weight.detach().reshape(out, -1, side, side, *kernel)  # (O, C, dy, dx, ky, kx)
+    weight = weight.permute(0, 1, 4, 2, 5, 3).flatten(4, 5).flatten(2, 3)
+    wide = nn.Conv2d(
+        weight.shape[1],
+        out,
+        (weight.shape[2], weight.shape[3]),
+        side * conv.stride[0],
+        side * int(conv.padding[0]),
+        bias=conv.bias is not None,
+    )
+    wide.weight.data.copy_(weight)
+    if conv.bias is not None and wide.bias is not None:
+        wide.bias.data.copy_(conv.bias.detach())
+    return wide

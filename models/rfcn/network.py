@@ -108,8 +108,8 @@ class RFCN(nn.Module):
             regions: proposals a frame that are looked at.
         """
         maps = self(x)
-        proposed = propose(maps.logits, maps.deltas, maps.anchors, maps.size, after=regions)
-        logits, deltas = self.read(maps, proposed)
+        proposed = propose(maps.logits.float(), maps.deltas.float(), maps.anchors, maps.size, after=regions)
+        logits, deltas = self.read(maps, proposed)  # single precision, whatever the maps came in
         counts = [len(p) for p in proposed]
         found = []
         for boxes, logit, delta in zip(proposed, logits.split(counts), deltas.split(counts), strict=True):

@@ -36,7 +36,16 @@ class ScoreMaps(nn.Module):
 
     def forward(self, pyramid: Sequence[Tensor]) -> list[Tensor]:
         """Each (N, C, h, w) -> (N, (classes + 4) * k * k, h, w)."""
-        return [self.maps(F.relu_(self.hidden(x))) for x in pyramid]
+        return [self._maps(F.relu_(self.hidden(x))) for x in pyramid]
+
+    def _maps(self, x: Tensor) -> Tensor:
+        """`self.maps`, channel after channel in memory, where the operator that reads them wants them."""
+        if torch.is_grad_enabled():
+            return self.maps(x)
+        assert self.maps.bias is not None
+        weight = self.maps.weight.flatten(1).expand(len(x), -1, -1)
+        maps = torch.baddbmm(self.maps.bias[:, None], weight, x.flatten(2))
+        return maps.view(len(x), -1, *x.shape[2:])
 
     def read(
         self, maps: Sequence[Tensor], regions: Sequence[Tensor], strides: Sequence[int], limits: Sequence[float]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reid.backends.frames import frame_tensor
+from reid.backends.precision import autocast
 from reid.backends.registry import Boxes, Card, register
 from reid.backends.shipped import ShippedNetwork
 
@@ -30,7 +31,8 @@ def find(net: Any, frame: np.ndarray, least: float = LEAST, most: int = MOST) ->
         most: boxes that are kept.
     """
     x, back = frame_tensor(frame)
-    (found,) = net.detect(x, least=least, most=most)
+    with autocast():
+        (found,) = net.detect(x, least=least, most=most)
     return in_frame(found, back, frame.shape[:2])
 
 

@@ -40,7 +40,7 @@ def to_tensor(
     x = torch.from_numpy(batch).permute(0, 3, 1, 2).float()
     scale = torch.tensor([1 / (255 * s) for s in std])[:, None, None]
     shift = torch.tensor([-m / s for m, s in zip(mean, std, strict=True)])[:, None, None]
-    return (x * scale + shift).contiguous(memory_format=torch.channels_last)
+    return x.mul_(scale).add_(shift).contiguous(memory_format=torch.channels_last)
 
 
 def inference_copy(net: N) -> N:

@@ -17,10 +17,10 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from models.dpsnet import AuxiliaryHeads, DPSNet, DPSNetConfig
+from reid.backends.precision import autocast
 from reid.backends.tensors import to_tensor
 from reid.datasets import CAMVID_CLASSES
 from reid.metrics import confusion_matrix, mean_iou
-from reid.training.loop import autocast
 from reid.training.scene_losses import at_size, class_weights, lovasz_softmax, parsing_loss
 from reid.training.scenes import SceneAugmentation, Scenes, crop_scene
 from reid.training.schedule import adamw, warm_cosine

@@ -14,8 +14,8 @@ from torchvision.models.detection import fasterrcnn_mobilenet_v3_large_320_fpn
 
 from models.boxes import CLASSES
 from models.rfcn import Detections
+from reid.backends.precision import autocast
 from reid.training.detection_losses import Target
-from reid.training.loop import autocast
 from reid.training.rfcn import RFCNRecipe
 
 REGIONS = 48

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from models.gpn.anatomy import MIRRORED, PARTS
 from models.gpn.network import GPN, GPNConfig
+from reid.backends.precision import autocast
 from reid.training.augmentation import Augmentation, augment
 from reid.training.body_losses import (
     NO_PARSE,
@@ -32,7 +33,6 @@ from reid.training.body_losses import (
     visible_parts,
 )
 from reid.training.imprint import imprint
-from reid.training.loop import autocast
 from reid.training.people import People, identity_batches
 from reid.training.schedule import adamw, warm_cosine
 from reid.training.trunk import follow_teacher

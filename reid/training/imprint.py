@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from reid.backends.precision import autocast
 from reid.training.augmentation import normalised
-from reid.training.loop import autocast
 from reid.training.people import People
 
 Features = Callable[[Tensor], Sequence[Tensor]]

@@ -12,7 +12,7 @@ import random
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -72,20 +72,6 @@ class AveragedWeights:
                 self.state[key].lerp_(value, 1 - decay)
             else:
                 self.state[key].copy_(value)
-
-
-def bf16_is_fast() -> bool:
-    """True where the processor multiplies bfloat16 in hardware; elsewhere autocast would slow training eightfold."""
-    try:
-        flags = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return False
-    return "amx_bf16" in flags or "avx512_bf16" in flags
-
-
-def autocast() -> AbstractContextManager[Any]:
-    """bfloat16 autocast where it pays, nothing elsewhere."""
-    return torch.autocast("cpu", torch.bfloat16) if bf16_is_fast() else nullcontext()
 
 
 def seed_everything(seed: int) -> None:

@@ -21,6 +21,7 @@ from models.rcnn import RCNN
 from models.trunk import TrunkConfig
 from reid.backends import Boxes
 from reid.backends.frames import cut
+from reid.backends.precision import autocast
 from reid.backends.rcnn import CONTEXT, SIZE, look_at, selective_search
 from reid.datasets.coco import AnnotatedFrame
 from reid.errors import WeightsError
@@ -28,7 +29,6 @@ from reid.images import load_image
 from reid.training.augmentation import normalised, recolour
 from reid.training.detection_losses import Target, jittered, match
 from reid.training.finders import doubt, due, figures
-from reid.training.loop import autocast
 from reid.training.schedule import adamw, warm_cosine
 
 Batch = tuple[Tensor, Tensor, Tensor]

@@ -19,11 +19,11 @@ from torch import Tensor, nn
 
 from models.retrieval import RetrievalNet, build
 from models.retrieval.network import Whitening
+from reid.backends.precision import autocast
 from reid.backends.retrieval import assemble
 from reid.embedding import l2_normalise
 from reid.training.augmentation import THINGS, Augmentation, augment
 from reid.training.labelled import Labelled
-from reid.training.loop import autocast
 from reid.training.people import identity_batches
 from reid.training.schedule import adamw, warm_cosine
 from reid.training.whitening import learn_whitening

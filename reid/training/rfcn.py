@@ -20,13 +20,13 @@ from torch import Tensor, nn
 from models.boxes import clip
 from models.rfcn import RFCN, RFCNConfig
 from models.rfcn.proposals import propose
+from reid.backends.precision import autocast
 from reid.backends.rfcn import find
 from reid.datasets.coco import AnnotatedFrame
 from reid.errors import WeightsError
 from reid.training.detection_losses import Target, anchor_losses, jittered, region_losses
 from reid.training.finders import doubt, due, figures
 from reid.training.frames import Cutouts, WindowSettings, batch, window
-from reid.training.loop import autocast
 from reid.training.schedule import adamw, warm_cosine
 
 

@@ -25,10 +25,10 @@ from torch import Tensor, nn
 
 from models.gpn.fea_net import FeaNet
 from models.trunk import TrunkConfig
+from reid.backends.precision import autocast
 from reid.training.augmentation import THINGS, Augmentation, augment
 from reid.training.imprint import imprint
 from reid.training.labelled import Labelled
-from reid.training.loop import autocast
 from reid.training.people import People, identity_batches
 from reid.training.schedule import adamw, warm_cosine
 

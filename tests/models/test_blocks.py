@@ -2,8 +2,10 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
+from torch import nn
 
-from models.blocks import ConvNorm, Residual, fuse
+from models.blocks import ConvNorm, Residual, fuse, gathered
 
 
 @pytest.mark.parametrize(("stride", "side"), [(1, 9), (2, 5)])
@@ -29,3 +31,20 @@ def test_gradients_reach_every_weight():
     block = Residual(4, 6, 2)
     block(torch.randn(2, 4, 8, 8)).square().sum().backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in block.parameters())
+
+
+@pytest.mark.parametrize(("kernel", "stride", "bias"), [(3, 2, False), (3, 1, True), (1, 1, False)])
+def test_a_stem_that_gathers_folds_into_one_convolution(kernel, stride, bias):
+    conv = nn.Conv2d(12, 5, kernel, stride, kernel // 2, bias=bias)
+    x = torch.randn(2, 3, 20, 28)
+    torch.testing.assert_close(gathered(conv, 2)(x), conv(F.pixel_unshuffle(x, 2)), atol=1e-5, rtol=1e-5)
+
+
+def test_fusing_a_network_with_such_a_stem_changes_nothing():
+    net = nn.Sequential(nn.PixelUnshuffle(2), ConvNorm(12, 8, stride=2), ConvNorm(8, 4)).eval()
+    nn.init.normal_(net[1].norm.running_mean)
+    x = torch.randn(1, 3, 32, 48)
+    before = net(x)
+    fuse(net)
+    assert isinstance(net[0], nn.Identity)
+    torch.testing.assert_close(net(x), before, atol=1e-5, rtol=1e-5)
