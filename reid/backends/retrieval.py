@@ -121,7 +121,7 @@ SHIPPED: dict[str, str] = {
     "resnet.partwise": "75f4904a0ffd14aa534316053a2ef2a800508dd5a94b846c18dc711c1a64471f",
     "alexnet.partwise": "2391814b6fce1189517cf0b342c06788bec9550cc54ebfd6f05141828f9b58c8",
     "googlenet.partwise": "0d03b04a3a7eb40680038164c485509cb7406be614636ad101a3679569041e7b",
-    "vggnet.partwise": "084b0a5833ba8d8718771f343eb9f3031a60aabcf3916dd40b183b6375b6b804",
+    "vggnet.partwise": "df035f46119346d4b821bdf6b219eb6f2e0310f6895f40fff5d4ea8db7787377",
 }
 """Name -> SHA-256 of its file under models/weights. Only these are listed."""
 
@@ -182,10 +182,10 @@ class Shipped(RetrievalNetwork):
         family="retrieval network",
         subject="person",
         does=("embed",),
-        summary="Residual network with instance-batch norm, trained on people by softmax, triplets and a teacher.",
+        summary="Residual network with instance-batch norm, trained on people and on things, with teachers for both.",
         dim=512 + 256 + 4 * 128,
         weights="resnet.partwise.safetensors",
-        licence="research only (Market-1501, CUHK03)",
+        licence="research only (Market-1501, CUHK03; Caltech-101 CC BY 4.0)",
         research_only=True,
         paper="He et al., CVPR 2016; Pan et al., ECCV 2018",
         input_size=(256, 128),

@@ -44,7 +44,10 @@ class FasterRCNN(nn.Module):
     def detect(self, x: Tensor, *, least: float = 0.05, most: int = 300) -> list[Detections]:
         """As `models.rfcn.RFCN.detect`."""
         found = []
-        for one in self.net(list(x)):
+        # Depthwise convolutions are slower in bfloat16, and torchvision's boxes then come in it too.
+        with torch.autocast("cpu", enabled=False):
+            seen = self.net(list(x))
+        for one in seen:
             good = one["scores"] >= least
             found.append(Detections(one["boxes"][good][:most], one["labels"][good][:most], one["scores"][good][:most]))
         return found
