@@ -32,8 +32,8 @@ class GPN(nn.Module):
 
     Input (N, 3, H, W), normalised; 256x128. Output, a dict: what `FeaNet` and `SkeletonNet` give, `rough` logits of the
     parsing (N, L, H/4, W/4), `parse` logits (N, L, H/2, W/2) but for `parse=False` (nothing else hangs on them, and
-    they take three tenths of the time), `parts` (N, P, Dp) not yet normalised, `visible` (N, P) logits,
-    `whole` (N, Dp): the global branch after the graph.
+    they take three tenths of the time; a mask (N,) asks for some pictures' alone), `parts` (N, P, Dp) not yet
+    normalised, `visible` (N, P) logits, `whole` (N, Dp): the global branch after the graph.
     """
 
     def __init__(self, config: GPNConfig | None = None) -> None:
@@ -53,13 +53,15 @@ class GPN(nn.Module):
         self.part_neck = nn.ModuleList(nn.BatchNorm1d(config.part_dim) for _ in PARTS)
         self.whole_neck = nn.BatchNorm1d(config.part_dim)
 
-    def forward(self, pictures: Tensor, parse: bool = True) -> dict[str, Tensor]:
+    def forward(self, pictures: Tensor, parse: bool | Tensor = True) -> dict[str, Tensor]:
         out = self.fea(pictures)
         maps = out["maps"]
         decoded = self.decoder(maps)
         out |= self.skeleton(decoded)
         out["rough"] = self.parse.roughly(decoded)
-        if parse:
+        if isinstance(parse, Tensor):
+            out["parse"] = self.parse.finely(out["rough"][parse], decoded[parse], pictures[parse])
+        elif parse:
             out["parse"] = self.parse.finely(out["rough"], decoded, pictures)
 
         local = self.local(maps[-1]).float()  # (N, Dp, H/16, W/16)

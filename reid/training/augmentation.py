@@ -30,7 +30,8 @@ class Augmentation:
     soft: float = 0.15
     erase: float = 0.4
     block: float = 0.15
-    paste: float = 0.2
+    paste: float = 0.3
+    crowd: float = 0.4  # of what is pasted
 
 
 # Things are seen from nearer and further than people in their boxes, but hardly ever covered by each other.
@@ -105,7 +106,8 @@ def augment(
 
     Args:
         silhouettes: (N, h, w) bool, where each picture's person is; with them, what is pasted over a picture is another
-            person of the batch cut out, without them a rectangle of another picture.
+            person of the batch cut out, without them a rectangle of another picture. Or else, `crowd` of the
+            cases, it is the middle of another picture beside what is left.
         size: (height, width) of the batch; the pictures' own when left out.
     """
     n = len(pictures)
@@ -137,7 +139,11 @@ def augment(
             covered[i][where] = True
         if rng.random() < strength.paste:
             other = int(rng.integers(n))
-            if silhouettes is None:
+            if rng.random() < strength.crowd:
+                where, strip = _beside(pictures[other], (h, w), rng)
+                x[i][where] = normalised(strip)
+                covered[i][where] = True
+            elif silhouettes is None:
                 where = _rectangle(h, w, rng)
                 x[i][where] = normalised(moved[other][where])
                 covered[i][where] = True
@@ -210,6 +216,18 @@ def _walk_in(
     mask = cv2.resize(silhouette.astype(np.uint8), (w, h), interpolation=cv2.INTER_NEAREST)
     mask = cv2.warpAffine(mask, matrix, (w, h), flags=cv2.INTER_NEAREST)
     return cv2.warpAffine(cv2.resize(picture, (w, h)), matrix, (w, h), flags=cv2.INTER_LINEAR), mask > 0
+
+
+def _beside(
+    picture: np.ndarray, size: tuple[int, int], rng: np.random.Generator
+) -> tuple[tuple[slice, slice], np.ndarray]:
+    """The left or right 20-50 % of an (h, w) picture, and the middle of another to be shown there, uint8."""
+    h, w = size
+    columns = max(1, round(w * rng.uniform(0.2, 0.5)))
+    start = round((w - columns) / 2 + rng.uniform(-0.1, 0.1) * (w - columns))
+    left = 0 if rng.random() < 0.5 else w - columns
+    strip = cv2.resize(picture, (w, h), interpolation=cv2.INTER_LINEAR)[:, start : start + columns]
+    return (slice(None), slice(left, left + columns)), strip
 
 
 def _from_an_edge(h: int, w: int, rng: np.random.Generator) -> tuple[slice, slice]:

@@ -25,6 +25,7 @@ from reid.backends.precision import autocast
 from reid.training.augmentation import Augmentation, augment
 from reid.training.body_losses import (
     NO_PARSE,
+    SILHOUETTE,
     UNKNOWN,
     Bodies,
     joint_losses,
@@ -89,6 +90,8 @@ class GPNRecipe:
         bodies: their truth, row for row.
         groups: what a batch is made of.
         start: weights of a FEA NET (from the recipe `trunk`) or of a whole GPN; its norms keep their statistics.
+        eager: how much faster than a trunk out of `start` all else learns.
+        outlines: one picture in so many is parsed finely though only its outline is known.
         steps_an_epoch: optimiser steps; by default one pass over the first group.
     """
 
@@ -106,6 +109,8 @@ class GPNRecipe:
         weight_decay: float = 0.02,
         warm_up: float = 0.03,
         teach: float = 1.0,
+        eager: float = 3.0,
+        outlines: int = 4,
         steps_an_epoch: int | None = None,
         augmentation: Augmentation | None = None,
         validation: Any = None,
@@ -113,7 +118,7 @@ class GPNRecipe:
     ) -> None:
         self.people, self.bodies, self.groups, self.epochs, self.name = people, bodies, groups, epochs, name
         self.config, self.start, self.rate, self.weight_decay = config, start, rate, weight_decay
-        self.warm_up, self.teach = warm_up, teach
+        self.warm_up, self.teach, self.eager, self.outlines = warm_up, teach, eager, outlines
         self.augmentation = augmentation or Augmentation(erase=0.3, block=0.25, paste=0.35)
         self.validation, self.evaluate_every = validation, evaluate_every
         first = groups[0]
@@ -142,7 +147,9 @@ class GPNRecipe:
         return model
 
     def optimiser(self, model: Any) -> torch.optim.Optimizer:
-        return adamw(model, self.rate, self.weight_decay)
+        """The trunk, which has learnt before, at the rate given; all else at `eager` times as much."""
+        slow = model.net.fea if self.start is not None else None
+        return adamw(model, self.rate, self.weight_decay, slow, self.eager)
 
     def learning_rate(self, progress: float) -> float:
         return warm_cosine(progress, self.warm_up)
@@ -179,8 +186,11 @@ class GPNRecipe:
 
     def losses(self, model: Any, batch: tuple[Any, ...]) -> dict[str, Tensor]:
         pictures, identities, taught, joints, xyz, masks, scheme = batch
+        # An outline is known well enough from the rough parsing: one picture in so many shows the fine one too.
+        fine = scheme != SILHOUETTE
+        fine[:: self.outlines] = True
         with autocast():
-            out = model.net(pictures)
+            out = model.net(pictures, fine)
         out = {k: v.float() if isinstance(v, Tensor) else v for k, v in out.items()}
         losses = identity_losses(model, out, identities)
         who = identities >= 0
@@ -188,7 +198,7 @@ class GPNRecipe:
         losses["triplet"] = self.triplet(neck, identities[who], self.miner(neck, identities[who]))
         losses |= joint_losses(out, joints)
         losses["metres"] = metre_loss(out["xyz"], xyz)
-        losses["parse"] = parse_loss(out["parse"], masks, scheme)
+        losses["parse"] = parse_loss(out["parse"], masks[fine], scheme[fine])
         losses["rough"] = 0.3 * parse_loss(out["rough"], masks[:, ::2, ::2], scheme)
         target, known = visible_parts(joints, masks, scheme)
         visible = F.binary_cross_entropy_with_logits(out["visible"], target, reduction="none")

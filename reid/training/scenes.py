@@ -93,7 +93,7 @@ class SceneAugmentation:
         light, tint, saturation: largest change of brightness and contrast, of a channel's gain, and of the saturation.
     """
 
-    scale: tuple[float, float] = (0.5, 2.0)
+    scale: tuple[float, float] = (0.75, 2.0)
     mirror: float = 0.5
     seek: float = 0.5
     light: float = 0.35

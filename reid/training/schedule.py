@@ -8,11 +8,26 @@ import torch
 from torch import nn
 
 
-def adamw(model: nn.Module, rate: float, weight_decay: float) -> torch.optim.Optimizer:
-    """AdamW (Loshchilov and Hutter, ICLR 2019) that decays matrices and filters, not biases and norms."""
-    decayed = [p for p in model.parameters() if p.ndim > 1]
-    others = [p for p in model.parameters() if p.ndim <= 1]
-    groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+def adamw(
+    model: nn.Module, rate: float, weight_decay: float, slow: nn.Module | None = None, eager: float = 1.0
+) -> torch.optim.Optimizer:
+    """AdamW (Loshchilov and Hutter, ICLR 2019) that decays matrices and filters, not biases and norms.
+
+    Args:
+        slow: a part of the model that learns at `rate`, while all else learns at `eager` times that.
+    """
+    kept = set() if slow is None else {id(p) for p in slow.parameters()}
+    groups = []
+    for parameters, speed in (
+        ([p for p in model.parameters() if id(p) not in kept], 1.0 if slow is None else eager),
+        ([p for p in model.parameters() if id(p) in kept], 1.0),
+    ):
+        for decay, chosen in (
+            (weight_decay, [p for p in parameters if p.ndim > 1]),
+            (0.0, [p for p in parameters if p.ndim <= 1]),
+        ):
+            if chosen:
+                groups.append({"params": chosen, "weight_decay": decay, "lr": rate * speed})
     return torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.99))
 
 

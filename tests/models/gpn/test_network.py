@@ -47,6 +47,12 @@ def test_the_fine_parsing_can_be_left_out_and_nothing_else_changes(net):
         torch.testing.assert_close(quick[key], whole[key])
 
 
+def test_the_fine_parsing_of_some_pictures_alone(net):
+    x = torch.randn(4, 3, 64, 32)
+    chosen = torch.tensor([False, True, False, True])
+    torch.testing.assert_close(net(x, parse=chosen)["parse"], net(x)["parse"][chosen], atol=1e-5, rtol=1e-5)
+
+
 def test_the_graph_reads_skeleton_and_parsing_without_bending_them():
     net = GPN(TINY)
     net(torch.randn(4, 3, 64, 32))["parts"].square().sum().backward()

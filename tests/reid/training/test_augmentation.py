@@ -90,11 +90,31 @@ def test_another_person_walks_in_by_their_silhouette():
     pictures[1] = 255
     silhouettes = np.zeros((2, 64, 32), bool)
     silhouettes[:, 10:54, 10:22] = True
-    only_paste = Augmentation(shift=0, scale=0, turn=0, colour=0, grey=0, soft=0, erase=0, block=0, paste=1)
+    only_paste = Augmentation(shift=0, scale=0, turn=0, colour=0, grey=0, soft=0, erase=0, block=0, paste=1, crowd=0)
     covered = [augment(pictures, np.random.default_rng(s), only_paste, silhouettes).covered for s in range(20)]
     share = torch.stack(covered).float().mean((2, 3))
     assert (share > 0.02).float().mean() > 0.8
     assert share.max() < 0.5
+
+
+def test_in_a_crowd_another_stands_beside_what_is_left():
+    pictures = np.zeros((2, 64, 32, 3), np.uint8)
+    pictures[:, :, 12:20] = 100, 0, 0
+    pictures[1, :, 12:20] = 0, 100, 0
+    only_crowd = Augmentation(shift=0, scale=0, turn=0, colour=0, grey=0, soft=0, erase=0, block=0, paste=1, crowd=1)
+    seen = set()
+    for seed in range(20):
+        out = augment(pictures, np.random.default_rng(seed), only_crowd, np.zeros((2, 64, 32), bool))
+        bright = (out.pictures * torch.tensor(STD)[:, None, None] + torch.tensor(MEAN)[:, None, None]) * 255
+        for i, covered in enumerate(out.covered):
+            columns = covered.all(0)
+            assert (covered.any(0) == columns).all()
+            assert 6 <= columns.sum() <= 16  # 20 to 50 %
+            assert bool(columns[0]) != bool(columns[-1])
+            own, other = bright[i, i, :, columns].max() > 90, bright[i, 1 - i, :, columns].max() > 90
+            assert own or other  # somebody stands there: the same picture by chance, or the other
+            seen.add((i, bool(columns[0]), bool(other)))
+    assert {(i, left, True) for i in (0, 1) for left in (True, False)} <= seen
 
 
 def test_pictures_are_read_where_the_grid_says():

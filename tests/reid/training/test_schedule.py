@@ -21,3 +21,13 @@ def test_biases_and_norms_do_not_decay():
     assert [p.ndim for p in decayed["params"]] == [2]
     assert others["weight_decay"] == 0
     assert len(others["params"]) == 3
+
+
+def test_a_part_may_learn_more_slowly_than_the_rest():
+    model = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2), nn.Linear(2, 5))
+    optimiser = adamw(model, 1e-3, 0.1, slow=model[0], eager=3)
+    rates = {id(p): group["lr"] for group in optimiser.param_groups for p in group["params"]}
+    assert len(rates) == len(list(model.parameters()))
+    assert {rates[id(p)] for p in model[0].parameters()} == {1e-3}
+    for p in [*model[1].parameters(), *model[2].parameters()]:
+        assert rates[id(p)] == pytest.approx(3e-3)
