@@ -45,13 +45,26 @@ def _add_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--exclude-camera", metavar="C", help="none of this camera: the query's own, say")
 
 
+def _open(options: argparse.Namespace) -> Gallery:
+    """The gallery; who leaves out a camera that it does not have is told so."""
+    gallery = open_gallery(options.gallery)
+    camera, there = options.exclude_camera, gallery.cameras()
+    if camera is not None and camera not in there:
+        print(
+            f"Gallery {gallery.name!r} has no camera {camera!r}, so nothing is left out; "
+            + (f"there are {', '.join(there)}." if there else "no cameras are known in it."),
+            file=sys.stderr,
+        )
+    return gallery
+
+
 def _search(options: argparse.Namespace) -> None:
     from reid.backends.descriptors import for_gallery
     from reid.images import load_image
     from reid.search import search
 
     picture = load_image(options.image)
-    gallery = open_gallery(options.gallery)
+    gallery = _open(options)
     filters = {
         "top": options.top,
         "cameras": options.camera,
@@ -112,7 +125,7 @@ def _compose(options: argparse.Namespace) -> None:
     from reid.search.compose import Like, compose
 
     likes = [Like(parts, load_image(path), str(path)) for parts, path in options.like]
-    gallery = open_gallery(options.gallery)
+    gallery = _open(options)
     hits = compose(
         gallery,
         for_gallery(options.backend, gallery.folder),

@@ -72,8 +72,12 @@ def test_index_search_and_forget(capsys, pictures):
     assert (best["identity"], best["name"]) == ("0003", "0003_c2s1_000001_00.jpg")
     assert best["margin"] > 0
 
-    _, elsewhere, _ = run(capsys, *options, "--exclude-camera", "c1")
+    _, elsewhere, said = run(capsys, *options, "--exclude-camera", "c1")
     assert {hit["camera"] for hit in elsewhere["hits"]} == {"c2"}
+    assert not said
+    _, everywhere, said = run(capsys, *options, "--exclude-camera", "1")
+    assert {hit["camera"] for hit in everywhere["hits"]} == {"c1", "c2"}
+    assert "no camera '1', so nothing is left out; there are c1, c2." in said
 
     status, removed, _ = run(capsys, "gallery", "remove", "street", "--json")
     assert (status, removed) == (0, {"action": "remove", "name": "street"})
