@@ -33,7 +33,8 @@ class GeM(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         p = float(self.p)
-        return x.float().clamp(min=self.eps).pow(p).mean((2, 3)).pow(1 / p)
+        # Maps behind a ReLU are nowhere negative: cutting the means off keeps gradients finite and spares a pass.
+        return x.float().pow(p).mean((2, 3)).clamp(min=self.eps**p).pow(1 / p)
 
 
 class FeaNet(nn.Module):
@@ -61,10 +62,10 @@ class FeaNet(nn.Module):
 
     def forward(self, x: Tensor) -> dict[str, Tensor | list[Tensor]]:
         maps = self.trunk(x)
-        pooled = self.pool(maps[-1])
+        pooled, rows, most = self.summary(maps[-1])
+        pooled_before, rows_before, _ = self.summary(maps[-2])
         neck = self.neck(pooled)
-        rows, before = (F.adaptive_avg_pool2d(m.float(), (self.n_stripes, 1)).flatten(2) for m in (maps[-1], maps[-2]))
-        local = [maps[-1].float().amax((2, 3)), rows.flatten(1), self.pool(maps[-2]), before.flatten(1)]
+        local = [most, rows.flatten(1), pooled_before, rows_before.flatten(1)]
         stripes = [
             norm(embed(rows[:, :, i]))
             for i, (embed, norm) in enumerate(zip(self.stripe_embed, self.stripe_neck, strict=True))
@@ -76,3 +77,8 @@ class FeaNet(nn.Module):
             "embedding": self.embed(torch.cat([neck, self.local(torch.cat(local, 1))], 1)),
             "stripes": torch.stack(stripes, 1),
         }
+
+    def summary(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """A map (N, C, H, W) in float32: generalised mean (N, C), mean of each stripe (N, C, S), maximum (N, C)."""
+        x = x.float()
+        return self.pool(x), F.adaptive_avg_pool2d(x, (self.n_stripes, 1)).flatten(2), x.amax((2, 3))

@@ -136,6 +136,7 @@ def _fit(
     last = run / "last.pt"
     resumed = resume and last.exists()
     model = recipe.build(fresh=not resumed).to(memory_format=torch.channels_last)
+    _quicken(model)
     optimiser = recipe.optimiser(model)
     base_rates = [group["lr"] for group in optimiser.param_groups]
     averaged = AveragedWeights(model, ema_decay)
@@ -199,6 +200,15 @@ def _fit(
             say(f"stopped after {epoch + 1} of {recipe.epochs} epochs; resume goes on from here")
             break
     return run / "weights.safetensors"
+
+
+def _quicken(model: nn.Module) -> None:
+    """Faster norms where numba is installed, which compiles them."""
+    try:
+        from reid.training.fast_norms import quicken
+    except ImportError:
+        return
+    quicken(model)
 
 
 def _save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
