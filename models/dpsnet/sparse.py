@@ -180,7 +180,7 @@ class _Convolve(torch.autograd.Function):
     """Both directions gather: a gradient goes back by the reversed rulebook, without a scatter that adds."""
 
     @staticmethod
-    @torch.amp.custom_fwd(device_type="cpu", cast_inputs=torch.float32)
+    @torch.amp.custom_fwd(device_type="cpu")
     def forward(ctx: Any, features: Tensor, weight: Tensor, rulebook: Rulebook) -> Tensor:
         ctx.rulebook = rulebook
         ctx.save_for_backward(features, weight)
@@ -198,10 +198,10 @@ class _Convolve(torch.autograd.Function):
             columns = weight.permute(2, 3, 0, 1).reshape(-1, channels)  # (K O, C)
             grad_features = _product(grad, ctx.rulebook.reverse, columns)
         if ctx.needs_input_grad[1]:
-            rows = weight.new_zeros(out, height * width * channels)
+            rows = torch.zeros(out, height * width * channels)  # sums are in single precision, whatever the rest is
             for place, windows in _windows(features, ctx.rulebook.rules):  # gathered again: cheaper than keeping them
-                rows.addmm_(grad[place].T, windows)
-            grad_weight = rows.view(out, height, width, channels).permute(0, 3, 1, 2)
+                rows += grad[place].T @ windows
+            grad_weight = rows.view(out, height, width, channels).permute(0, 3, 1, 2).to(weight.dtype)
         return grad_features, grad_weight, None
 
 
@@ -233,5 +233,8 @@ class SparseConv2d(nn.Module):
             )
         if x.shape != (len(rulebook.inputs), channels):
             raise ValueError(f"the rulebook takes ({len(rulebook.inputs)}, {channels}), not {tuple(x.shape)}")
-        out = _Convolve.apply(x, self.weight, rulebook)
+        weight: Tensor = self.weight
+        if torch.is_autocast_enabled("cpu"):
+            x, weight = (t.to(torch.get_autocast_dtype("cpu")) for t in (x, weight))
+        out = _Convolve.apply(x, weight, rulebook)
         return out if self.bias is None else out + self.bias
