@@ -64,15 +64,15 @@ class GPN(nn.Module):
         elif parse:
             out["parse"] = self.parse.finely(out["rough"], decoded, pictures)
 
-        local = self.local(maps[-1]).float()  # (N, Dp, H/16, W/16)
+        local = self.local(maps[-1])  # (N, Dp, H/16, W/16)
         size = (local.shape[2], local.shape[3])
         # The graph reads skeleton and parsing but does not bend them to its ends.
         heat = out["probability"].detach()
         seen = out["confidence"].detach().sigmoid()
-        at_joints = torch.cat([sample_at(decoded.float(), heat), sample_at(local, shrink(heat, size))], 2)
+        at_joints = torch.cat([sample_at(decoded, heat), sample_at(local, shrink(heat, size))], 2)
         joints = self.joint_graph(at_joints, out["xy"].detach(), out["xyz"].detach(), seen)
         masks = F.adaptive_avg_pool2d(out["rough"].detach().float().softmax(1), size)
-        parts, out["visible"] = self.pooling(joints, seen, local, masks)
+        parts, out["visible"] = self.pooling(joints, seen, local.float(), masks)
         parts, whole = self.part_graph(parts, self.whole(out["neck"].float()), out["visible"].sigmoid())
         out["parts"] = torch.stack([neck(parts[:, i]) for i, neck in enumerate(self.part_neck)], 1)
         out["whole"] = self.whole_neck(whole)

@@ -65,7 +65,7 @@ class SkeletonNet(nn.Module):
         place = self.place(coarse).float().view(n, self.joints, 3, -1)
         weight = (F.avg_pool2d(probability, 2) * 4).flatten(2)  # (N, J, HW/4), still sums to 1
         raw = torch.einsum("njcp,njp->njc", place, weight)
-        sampled = sample_at(features.float(), probability)
+        sampled = sample_at(features, probability)
         seen = self.seen(torch.cat([sampled, xy], 2)).squeeze(2)
         clues = torch.cat([raw, xy, seen[..., None].sigmoid()], 2).flatten(1)
         xyz = raw + self.refine(clues).view(n, self.joints, 3)
@@ -74,4 +74,5 @@ class SkeletonNet(nn.Module):
 
 def sample_at(features: Tensor, probability: Tensor) -> Tensor:
     """Features at each joint: (N, C, H, W) averaged under (N, J, H, W) -> (N, J, C)."""
-    return torch.bmm(probability.flatten(2), features.flatten(2).transpose(1, 2))
+    # Channels lie last in memory, so that places by channels is the map itself.
+    return torch.bmm(probability.flatten(2).to(features.dtype), features.permute(0, 2, 3, 1).flatten(1, 2)).float()

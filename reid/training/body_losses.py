@@ -114,7 +114,7 @@ def visible_parts(joints: Tensor, masks: Tensor, scheme: Tensor) -> tuple[Tensor
     n = len(joints)
     target, known = torch.zeros(n, len(PARTS)), torch.zeros(n, len(PARTS), dtype=torch.bool)
     full = scheme == FULL_PARSE
-    area = F.one_hot(masks.clamp(max=len(LABELS)).long(), len(LABELS) + 1).float().mean((1, 2))  # (N, L + 1)
+    area = torch.stack([(masks == label).float().mean((1, 2)) for label in range(len(LABELS))], 1)  # (N, L)
     for i, part in enumerate(PARTS):
         mine = joints[:, list(PART_JOINTS[part]), 2]
         has = (mine > 0).any(1)
