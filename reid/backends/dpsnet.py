@@ -266,12 +266,12 @@ class DPSNetScenes(ScenePath):
         dim=len(CLASSES) * (sum(side * side for side in PYRAMID) + FEATURES) + FEATURES,
         parts=CLASSES,
         weights="dpsnet.safetensors",
-        licence="CC BY-NC (CamVid)",
+        licence="research only (CamVid CC BY-NC, Market-1501, Clothing Co-Parsing)",
         research_only=True,
         paper="Yu et al., BiSeNet, ECCV 2018; Graham et al., Submanifold Sparse Convolutional Networks, CVPR 2018",
         preprocessing="scaled to 172,800 pixels, aspect kept, padded to multiples of 8; ImageNet mean and deviation",
     )
-    weights_sha256 = "e49948ee4790513b3ef6784fff40c14b875ea99b0299bc0384f175b6a2ff3d44"
+    weights_sha256 = "767d9afb641e8b896be03c8278bbbb6a426ed3d0381f61a67f371eb1f233b629"
 
 
 # Offered once its weights ship: their hash, above, is all that this takes.

@@ -192,7 +192,7 @@ class Gpn(GraphPoseNetwork):
         True,
         GraphPoseNetwork.views,
     )
-    weights_sha256 = "14cc8f45deffe9f741004df39a2706d4c2ade51207e2a156818e87710fcfea97"
+    weights_sha256 = "649eb0806dfc11c61ca3053f2afe65e15d677b0efc2e0345efcc4875da1cd21c"
 
 
 class GpnSynthetic(GraphPoseNetwork):
