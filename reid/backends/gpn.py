@@ -188,7 +188,7 @@ class Gpn(GraphPoseNetwork):
     card = _card(
         "gpn",
         "Graph pose network: a person as a whole and by parts, out of skeleton, parsing and a two-layer graph.",
-        "research only (Market-1501, CUHK03)",
+        "research only (Market-1501, CUHK03; CamVid CC BY-NC, Caltech-101 CC BY 4.0)",
         True,
         GraphPoseNetwork.views,
     )

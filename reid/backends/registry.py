@@ -117,6 +117,16 @@ class Parse:
     names: tuple[str, ...]
     palette: np.ndarray
 
+    @property
+    def has_background(self) -> bool:
+        """Whether label 0 is what lies behind a figure; a scene is labelled all over."""
+        return self.names[0] == "background"
+
+    @property
+    def figure(self) -> np.ndarray:
+        """(H, W) bool, the pixels of a class that is no background."""
+        return self.labels > 0 if self.has_background else np.ones(self.labels.shape, bool)
+
 
 @dataclass(frozen=True)
 class Skeleton:

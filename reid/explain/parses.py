@@ -17,11 +17,11 @@ def colour(parse: Parse) -> np.ndarray:
 
 
 def overlay(picture: np.ndarray, parse: Parse, opacity: float = 0.55) -> np.ndarray:
-    """The picture with its label map laid over; class 0 (background) stays clear. (H, W, 3) uint8 RGB."""
+    """The picture with its label map laid over; a background stays clear. (H, W, 3) uint8 RGB."""
     if picture.shape[:2] != parse.labels.shape:
         raise ValueError(f"picture {picture.shape[:2]} and label map {parse.labels.shape} differ in size")
     blended = cv2.addWeighted(picture, 1 - opacity, colour(parse), opacity, 0)
-    return np.where((parse.labels > 0)[..., None], blended, picture)
+    return np.where(parse.figure[..., None], blended, picture)
 
 
 def with_legend(parse: Parse) -> np.ndarray:

@@ -38,12 +38,19 @@ def _figures(name: str, picture: np.ndarray, body: Body) -> list[str]:
         said = f"{count} of {len(body.skeleton.names)} joints"
         figures.append(_figure(draw_skeleton(picture, body.skeleton), name, said))
     if body.parse is not None:
-        share = float((body.parse.labels > 0).mean())
         large = to_height(picture, HEIGHT)
         labels = cv2.resize(body.parse.labels, large.shape[1::-1], interpolation=cv2.INTER_NEAREST)
         drawn = overlay(large, Parse(labels, body.parse.names, body.parse.palette))
-        figures.append(_figure(drawn, name, f"{100 * share:.0f} % parsed" if share else "nobody seen"))
+        figures.append(_figure(drawn, name, _said(body.parse)))
     return figures
+
+
+def _said(parse: Parse) -> str:
+    if not parse.has_background:
+        count = len(np.unique(parse.labels))
+        return f"{count} of {len(parse.names)} classes"
+    share = float(parse.figure.mean())
+    return f"{100 * share:.0f} % parsed" if share else "nobody seen"
 
 
 def _figure(drawn: np.ndarray, name: str, said: str) -> str:
@@ -57,8 +64,7 @@ def _legend(parses: Iterable[Parse]) -> str:
     """The labels that occur, each with its colour."""
     shown: dict[str, str] = {}
     for parse in parses:
-        for label in np.unique(parse.labels):
-            if label:
-                shown[parse.names[label]] = "rgb({}, {}, {})".format(*parse.palette[label])
+        for label in np.unique(parse.labels[parse.figure]):
+            shown[parse.names[label]] = "rgb({}, {}, {})".format(*parse.palette[label])
     chips = "".join(f'<span><i style="background: {colour}"></i>{esc(name)}</span>' for name, colour in shown.items())
     return f'<p class="pw-legend">{chips}</p>' if chips else ""

@@ -29,6 +29,16 @@ def test_the_background_stays_clear(parse):
     assert (image[:10] != 200).any()
 
 
+def test_a_scene_is_coloured_all_over(parse):
+    scene = Parse(parse.labels, ("sky", "road", "car"), PALETTE)
+    assert parse.has_background
+    assert not scene.has_background
+    assert (parse.figure == (parse.labels > 0)).all()
+    assert scene.figure.all()
+    picture = np.full((40, 20, 3), 200, np.uint8)
+    assert (overlay(picture, scene)[10:] != 200).all()
+
+
 def test_a_picture_of_another_size_is_refused(parse):
     with pytest.raises(ValueError, match="differ in size"):
         overlay(np.zeros((41, 20, 3), np.uint8), parse)
