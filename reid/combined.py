@@ -12,7 +12,7 @@ from reid import backends
 from reid.datasets import Protocol, Sample, read_protocol
 from reid.errors import PartwiseError, UnknownNameError
 from reid.metrics import rank_metrics, relevance_metrics
-from reid.reports import OnError, Progress, embed_samples
+from reid.reports import SHORTLIST, OnError, Progress, Reorder, by_geometry, embed_samples, reordered
 from reid.search.expansion import augment_gallery, expand_all
 from reid.search.fuse import METHODS, fit_weights, fuse
 
@@ -38,6 +38,7 @@ def evaluate_combined(
     *,
     expand: int = 0,
     augment: int = 0,
+    rerank: str = "none",
     progress: Progress | None = None,
     on_error: OnError | None = None,
 ) -> dict[str, Any]:
@@ -50,6 +51,7 @@ def evaluate_combined(
             weights that suit the other half's best, so that no query is ranked by weights that it helped to choose.
         expand: how many of its first a query is averaged with.
         augment: how many of its nearest each gallery vector is averaged with.
+        rerank: "none"; "geometry": the shortlist of all together is checked by the first of them that has keypoints.
         progress: called with (done, total).
         on_error: called with each file that is left out and why.
 
@@ -58,7 +60,7 @@ def evaluate_combined(
 
     Raises:
         UnknownNameError: no such backend, layout or way.
-        PartwiseError: a backend does not embed.
+        PartwiseError: a backend does not embed, or none has the keypoints that are asked for.
     """
     if way not in WAYS:
         raise UnknownNameError(f"There is no fusion {way!r}; there are {', '.join(WAYS)}.")
@@ -66,6 +68,11 @@ def evaluate_combined(
     for backend in loaded:
         if backend.card.dim is None:
             raise PartwiseError(f"{backend.card.name} does not embed, so it ranks nothing.")
+    if rerank not in ("none", "geometry"):
+        raise PartwiseError(f"What is fused or expanded is re-ranked by geometry alone, not by {rerank}.")
+    checks = next((backend for backend in loaded if hasattr(backend, "keypoints")), None)
+    if rerank == "geometry" and checks is None:
+        raise PartwiseError(f"None of {name} has keypoints to check geometry with; add sift, surf or orb.")
     protocol = read_protocol(root, layout, on_error)
     relevance = protocol.kind == "relevance"
     each = len(protocol.gallery) + (0 if relevance else len(protocol.query))
@@ -91,7 +98,8 @@ def evaluate_combined(
         for backend, one in zip(loaded, vectors, strict=True)
     }
     stronger = [_stronger(asked, held, expand, augment) for asked, held in vectors]
-    return {**_figures(protocol, query, gallery, stronger, way), "members": members}
+    reorder = None if rerank == "none" else by_geometry(query, gallery, checks)
+    return {**_figures(protocol, query, gallery, stronger, way, reorder), "members": members}
 
 
 def _stronger(asked: np.ndarray, held: np.ndarray, expand: int, augment: int) -> tuple[np.ndarray, np.ndarray]:
@@ -110,6 +118,7 @@ def _figures(
     gallery: list[Sample],
     vectors: Sequence[tuple[np.ndarray, np.ndarray]],
     way: str,
+    reorder: Reorder | None = None,
 ) -> dict[str, Any]:
     classes = [np.array([str(s.identity) for s in side]) for side in (query, gallery)]
     cameras = [np.array([str(s.camera) for s in side]) for side in (query, gallery)]
@@ -140,15 +149,16 @@ def _figures(
             scores = [fuse(similarities, weights[side], method) for side in (0, 1)]
             yield -np.where(half[rows][:, None] == 0, scores[0], scores[1])
 
+    ranking = blocks() if reorder is None else reordered(blocks(), reorder, SHORTLIST["geometry"])
     if relevance:
-        ranked = relevance_metrics(blocks(), classes[1])
+        ranked = relevance_metrics(ranking, classes[1])
         figures: dict[str, Any] = {
             "P10": 100 * ranked.precision,
             "mAP": 100 * ranked.mAP,
             "queries": ranked.valid_queries,
         }
     else:
-        found = rank_metrics(blocks(), classes[0], cameras[0], classes[1], cameras[1])
+        found = rank_metrics(ranking, classes[0], cameras[0], classes[1], cameras[1])
         figures = {f"rank{k}": 100 * found.rank(k) for k in (1, 5, 10)}
         figures |= {"mAP": 100 * found.mAP, "mINP": 100 * found.mINP, "queries": found.valid_queries}
         figures["gallery"] = len(gallery)

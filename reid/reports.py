@@ -162,12 +162,12 @@ def _retrieval(
 
     blocks = cosine_blocks(query_vectors.global_, gallery_vectors.global_)
     if rerank == "parts":
-        blocks = _reordered(blocks, _by_parts(query_vectors, gallery_vectors), SHORTLIST[rerank])
+        blocks = reordered(blocks, _by_parts(query_vectors, gallery_vectors), SHORTLIST[rerank])
     elif rerank == "geometry":
-        reorder = _by_geometry(query, gallery, backend)
+        reorder = by_geometry(query, gallery, backend)
         if progress is not None:
             reorder = _told(reorder, lambda i: progress(embedded + i, steps))
-        blocks = _reordered(blocks, reorder, SHORTLIST[rerank])
+        blocks = reordered(blocks, reorder, SHORTLIST[rerank])
     if relevance:
         found = relevance_metrics(blocks, [str(s.identity) for s in gallery])
         return {"P10": 100 * found.precision, "mAP": 100 * found.mAP, "queries": found.valid_queries}
@@ -190,7 +190,7 @@ def _retrieval(
     }
 
 
-def _reordered(blocks: Iterable[np.ndarray], reorder: Reorder, shortlist: int) -> Iterator[np.ndarray]:
+def reordered(blocks: Iterable[np.ndarray], reorder: Reorder, shortlist: int) -> Iterator[np.ndarray]:
     """Distances that rank each row's shortlist as `reorder` says, before all the rest."""
     i = 0
     for block in blocks:
@@ -213,7 +213,8 @@ def _by_parts(query: Embeddings, gallery: Embeddings) -> Reorder:
     return reorder
 
 
-def _by_geometry(query: list[Sample], gallery: list[Sample], backend: Any) -> Reorder:
+def by_geometry(query: list[Sample], gallery: list[Sample], backend: Any) -> Reorder:
+    """Shortlists in the order of the keypoints that agree on one geometry; `backend` is a local descriptor."""
     from reid.search.geometry import KeypointCache, check_shortlist
 
     cache = KeypointCache(KEPT_KEYPOINTS)

@@ -59,8 +59,6 @@ def add(commands: Commands) -> None:
 
 def _evaluate(options: argparse.Namespace) -> None:
     combined = "+" in options.backend or options.expand > 0 or options.augment > 0
-    if combined and options.rerank != "none":
-        raise PartwiseError("Re-ranking works on one backend's own vectors; leave --rerank out, or the fusion.")
     with progress_bar(options.backend) as progress:
         if combined:
             from reid.combined import evaluate_combined
@@ -72,6 +70,7 @@ def _evaluate(options: argparse.Namespace) -> None:
                 options.fuse,
                 expand=options.expand,
                 augment=options.augment,
+                rerank=options.rerank,
                 progress=progress,
                 on_error=warn_file,
             )

@@ -73,8 +73,9 @@ def _search(options: argparse.Namespace) -> None:
     }
     names = options.backend.split("+")
     judged, expanded = bool(options.right or options.wrong or options.learn), options.expand > 0 or options.augment > 0
-    reordered = options.rerank != "none" or bool(options.part)
     ways = [len(names) > 1, judged, expanded]
+    by_parts = options.rerank == "parts" or bool(options.part)
+    reordered = by_parts or (options.rerank == "geometry" and not ways[0])
     if sum(ways) > 1 or ((ways[0] or options.augment > 0 or options.learn) and reordered):
         raise PartwiseError(
             "Fusion, expansion, feedback and re-ranking by parts go one at a time; leave the others out."
@@ -87,7 +88,13 @@ def _search(options: argparse.Namespace) -> None:
         weights = fitted_weights(gallery, members) if fitted else None
         method = "sum" if fitted else options.fuse
         hits = search_fused(
-            gallery, members, picture, method=method, weights=None if weights is None else list(weights), **filters
+            gallery,
+            members,
+            picture,
+            method=method,
+            weights=None if weights is None else list(weights),
+            rerank=options.rerank,
+            **filters,
         )
     else:
         more = {"rerank": options.rerank, "part_weights": dict(options.part) or None}

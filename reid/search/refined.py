@@ -19,7 +19,19 @@ from reid.galleries import Gallery
 from reid.search.expansion import ALPHA, augment_gallery, expand
 from reid.search.feedback import LinearMap, fit_map, pairs_of, rocchio
 from reid.search.fuse import fit_weights, fuse, unit_range
-from reid.search.query import Hit, Hits, PartMatch, _among, _check_indexed, _margins, _one_a_picture, _Ranking, search
+from reid.search.query import (
+    SHORTLIST,
+    Hit,
+    Hits,
+    PartMatch,
+    _among,
+    _by_geometry,
+    _check_indexed,
+    _margins,
+    _one_a_picture,
+    _Ranking,
+    search,
+)
 
 # So many labelled pictures ask when weights are fitted, and so many answer.
 FIT_QUERIES, FIT_ITEMS = 300, 3000
@@ -41,6 +53,7 @@ def search_fused(
     cameras: Sequence[str] | None = None,
     exclude_camera: str | None = None,
     words: str | None = None,
+    rerank: str = "none",
 ) -> Hits:
     """Rank a gallery by several backends together.
 
@@ -50,6 +63,7 @@ def search_fused(
         picture: RGB uint8 (H, W, 3).
         method, weights: see `reid.search.fuse.fuse`.
         top, cameras, exclude_camera, words: as for `search`.
+        rerank: "none"; "geometry": the shortlist is checked by the first member that has keypoints.
 
     Returns:
         Hits whose `similarity` is their place between the least (0) and the most (1) alike, and whose `parts` are the
@@ -63,6 +77,9 @@ def search_fused(
     if top < 1:
         raise PartwiseError(f"A search gives 1 hit or more, not {top}.")
     among = _among(gallery, cameras, exclude_camera, words)
+    checks = _with_keypoints(members) if rerank == "geometry" else None
+    if rerank not in ("none", "geometry"):
+        raise PartwiseError(f"Several backends together are re-ranked by geometry alone, not by {rerank}.")
     found: list[tuple[np.ndarray, np.ndarray]] = []
     for member in members:
         store = gallery.store(member.recipe_hash())
@@ -85,7 +102,20 @@ def search_fused(
         i = int(np.searchsorted(common, id))
         return {name: PartMatch(float(row[i]), 1.0) for name, row in zip(names, rows, strict=True)}
 
-    return _hits(gallery, common[order], scores[order], top, started, own)
+    matches: dict[int, Any] = {}
+    if checks is not None:
+        order = order[: max(SHORTLIST, top)]  # nothing beyond it, as for one backend
+        checked, matches = _by_geometry(gallery, checks, picture, common[order])
+        order = order[checked]
+    return _hits(gallery, _Ranking.of(common[order], scores[order], len(common), matches), top, started, own)
+
+
+def _with_keypoints(members: Sequence[Backend]) -> Backend:
+    for member in members:
+        if hasattr(member, "keypoints"):
+            return member
+    names = "+".join(member.card.name for member in members)
+    raise PartwiseError(f"None of {names} has keypoints to check geometry with; add sift, surf or orb.")
 
 
 def fitted_weights(gallery: Gallery, members: Sequence[Backend], method: str = "sum") -> np.ndarray:
@@ -288,23 +318,24 @@ def _compared(
         ids, vectors = ids[chosen], vectors[chosen]
     similarities = np.clip(vectors @ query.global_, -1, 1)
     order = np.argsort(-similarities, kind="stable")
-    found = _hits(gallery, ids[order], similarities[order], options.get("top", 10), started)
+    found = _hits(gallery, _Ranking.of(ids[order], similarities[order], len(ids)), options.get("top", 10), started)
     return replace(found, query=query)
 
 
 def _hits(
     gallery: Gallery,
-    ids: np.ndarray,
-    scores: np.ndarray,
+    ranking: _Ranking,
     top: int,
     started: float,
     parts: Callable[[int], dict[str, PartMatch]] = lambda id: {},
 ) -> Hits:
-    ranking = _Ranking.of(ids, scores, len(ids))
     first, similarities = _one_a_picture(gallery, ranking, top)
     with gallery.snapshot():
         margins = _margins(gallery, ranking, first)
         items = {item.id: item for item in gallery.items(first)}
     left = [(i, float(s)) for i, s in zip(first.tolist(), similarities, strict=True) if i in items]
-    hits = [Hit(rank, items[i], score, margins[i], parts(i)) for rank, (i, score) in enumerate(left, 1)]
-    return Hits(hits, (time.perf_counter() - started) * 1000, len(ids))
+    hits = [
+        Hit(rank, items[i], score, margins[i], parts(i), ranking.matches.get(i))
+        for rank, (i, score) in enumerate(left, 1)
+    ]
+    return Hits(hits, (time.perf_counter() - started) * 1000, ranking.count)

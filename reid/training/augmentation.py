@@ -34,6 +34,9 @@ class Augmentation:
     crowd: float = 0.4  # of what is pasted
 
 
+# Whoever learns from drawn people alone meets cameras later that nobody drew: colours and blur stray further.
+DRAWN = Augmentation(colour=0.4, grey=0.1, soft=0.35)
+
 # Things are seen from nearer and further than people in their boxes, but hardly ever covered by each other.
 THINGS = Augmentation(shift=0.1, scale=0.25, turn=8.0, erase=0.25, block=0.0, paste=0.0)
 

@@ -7,7 +7,7 @@ NAME.poses=FILE.npz (see `sources.with_teachers`).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from reid.datasets.camvid_objects import camvid_objects
 from reid.datasets.coco import read_coco
 from reid.errors import DatasetError, UnknownNameError
 from reid.training import finders, nobody, scenes, sources
-from reid.training.augmentation import THINGS, Augmentation
+from reid.training.augmentation import DRAWN, THINGS, Augmentation
 from reid.training.dpsnet import SIZE, SceneRecipe, parsing_figures
 from reid.training.faster_rcnn import FasterRCNNRecipe
 from reid.training.frames import Cutouts, WindowSettings
@@ -99,6 +99,7 @@ def trunk(data: Mapping[str, Path], settings: Settings) -> Recipe:
     return TrunkRecipe(
         people,
         things=_labelled("caltech101", data, size) if "caltech101" in data else None,
+        augmentation=None if any(name in data for name in REAL) else DRAWN,
         epochs=settings.epochs or 60,
         start=settings.start,
         rate=settings.rate or 1e-3,
@@ -229,6 +230,7 @@ def _bodies(name: str, real: list[Table], data: Mapping[str, Path], settings: Se
         start=settings.start,
         rate=settings.rate or (5e-4 if first_drawn else 1e-3),
         teach=settings.teach,
+        augmentation=None if first_drawn else replace(DRAWN, erase=0.3, block=0.25, paste=0.35),
     )
 
 

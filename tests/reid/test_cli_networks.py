@@ -149,7 +149,7 @@ def test_fusion_is_evaluated(capsys, shapes):
         "parts",
     )
     assert status == 2
-    assert "Re-ranking" in err
+    assert "geometry alone" in err
 
 
 def test_pushing_offline_is_refused(capsys):

@@ -8,6 +8,7 @@ from reid.embedding import Embeddings
 from reid.errors import PartwiseError, UnknownNameError
 from reid.images import save_image
 from reid.reports import evaluate
+from tests.reid.backends.pictures import scene
 
 
 class Upper(Backend):
@@ -91,6 +92,24 @@ def test_cross_camera_protocols_are_fused_too(tmp_path, folders):
     found = evaluate_combined(root, "market1501", "upper-half+lower-half", "fitted")
     assert found["rank1"] > max(figures["rank1"] for figures in found["members"].values())
     assert found["gallery"] == 32
+
+
+def test_what_several_find_is_checked_by_geometry(tmp_path, folders):
+    for name in ("a", "b", "c"):
+        (tmp_path / "scenes" / name).mkdir(parents=True)
+        whole = scene(ord(name))
+        for view, picture in enumerate((whole, whole[20:200, 30:290], whole[40:220, 10:280])):
+            save_image(tmp_path / "scenes" / name / f"{view}.png", picture // (1 + view))
+    names = "upper-half+lower-half+orb"
+    plain = evaluate_combined(tmp_path / "scenes", "folders", names, "ranks")
+    checked = evaluate_combined(tmp_path / "scenes", "folders", names, "ranks", rerank="geometry")
+    assert checked["mAP"] == pytest.approx(100)
+    assert plain["mAP"] < 90
+    assert checked["members"] == plain["members"]
+    with pytest.raises(PartwiseError, match="geometry alone"):
+        evaluate_combined(folders, "folders", names, rerank="parts")
+    with pytest.raises(PartwiseError, match="sift, surf or orb"):
+        evaluate_combined(folders, "folders", "upper-half+lower-half", rerank="geometry")
 
 
 def test_what_does_not_embed_is_refused(folders, monkeypatch):

@@ -1,11 +1,13 @@
 import numpy as np
 import pytest
 
-from reid.backends import Backend, Card
+from reid.backends import Backend, Card, get
 from reid.embedding import Embeddings
 from reid.errors import GalleryError, PartwiseError, UnknownNameError
 from reid.galleries import Library
+from reid.images import save_image
 from reid.search import index, search
+from reid.search.geometry import MIN_INLIERS
 from reid.search.refined import (
     Judged,
     fitted_weights,
@@ -17,7 +19,8 @@ from reid.search.refined import (
     search_judged,
     unlearn,
 )
-from tests.reid.galleries.toys import Toy, folder_of
+from tests.reid.backends.pictures import scene
+from tests.reid.galleries.toys import Sample, Toy, folder_of
 
 
 class Mean(Backend):
@@ -155,3 +158,25 @@ def test_items_are_found_by_name(gallery):
     assert [gallery.item(i).name for i in ids] == ["003.png", "001.png"]
     with pytest.raises(UnknownNameError, match=r"nobody\.png"):
         items_named(gallery, ["nobody.png"])
+
+
+def test_what_several_find_is_checked_by_geometry(tmp_path):
+    paths = [tmp_path / f"{seed}.png" for seed in range(6)]
+    for seed, path in enumerate(paths):
+        save_image(path, scene(seed))
+    gallery = Library(tmp_path / "data").create("scenes")
+    orb = get("orb")
+    for backend in (Mean(), orb):
+        index(gallery, [Sample(path, path.name) for path in paths], backend)
+    view = scene(4)[30:220, 40:300] // 2  # colours alone would not find it
+    members = [Mean(), orb]
+    hits = search_fused(gallery, members, view, weights=[1, 0], rerank="geometry")
+    assert hits.hits[0].item.name == "4.png"
+    assert hits.hits[0].matches.inliers >= MIN_INLIERS
+    plain = search_fused(gallery, members, view, weights=[1, 0])
+    assert plain.hits[0].item.name != "4.png"
+    assert hits.searched == plain.searched == 6
+    with pytest.raises(PartwiseError, match="geometry alone"):
+        search_fused(gallery, members, view, rerank="parts")
+    with pytest.raises(PartwiseError, match="sift, surf or orb"):
+        search_fused(gallery, [Mean(), Mean()], view, rerank="geometry")
