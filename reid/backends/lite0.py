@@ -52,7 +52,7 @@ class Lite0(Backend):
         state = torch.load(_weights(), map_location="cpu", weights_only=True)
         network = EfficientNetLite0()
         network.load_published(state)
-        self._network = network.fuse().to(memory_format=torch.channels_last)
+        self.network = network.fuse().to(memory_format=torch.channels_last)
 
     def recipe(self) -> dict[str, Any]:
         return super().recipe() | {"weights": SHA256}
@@ -66,7 +66,7 @@ class Lite0(Backend):
         with torch.inference_mode():
             for i in range(0, len(pictures), BATCH):
                 batch = to_tensor(pictures[i : i + BATCH], SIZE, MEAN, STD)
-                vectors[i : i + BATCH] = self._network(batch).numpy()
+                vectors[i : i + BATCH] = self.network(batch).numpy()
         return Embeddings.of(vectors)
 
 

@@ -1,4 +1,5 @@
-"""Recipe `dpsnet`: scene parsing from scratch on CamVid, with rendered streets as extra pictures while it is young.
+"""Recipe `dpsnet`: scene parsing on CamVid, with rendered streets as extra pictures while it is young, and a network
+that saw a million photographs to guide it.
 
 `lraspp` trains torchvision's LR-ASPP MobileNetV3-Large (Howard et al., "Searching for MobileNetV3", ICCV 2019) in the
 same way, for comparison.
@@ -21,6 +22,7 @@ from reid.backends.precision import autocast
 from reid.backends.tensors import to_tensor
 from reid.datasets import CAMVID_CLASSES
 from reid.metrics import confusion_matrix, mean_iou
+from reid.training.guide import Followers, Guide
 from reid.training.scene_losses import at_size, class_weights, lovasz_softmax, parsing_loss
 from reid.training.scenes import SceneAugmentation, Scenes, crop_scene
 from reid.training.schedule import adamw, warm_cosine
@@ -37,23 +39,28 @@ STREETS_UNTIL = 0.6
 class SceneTraining(nn.Module):
     """DPSNet with the heads that only training needs."""
 
-    def __init__(self, net: DPSNet) -> None:
+    def __init__(self, net: DPSNet, guided: bool = False) -> None:
         super().__init__()
         self.net = net
         self.heads = AuxiliaryHeads(net.config)
+        self.followers = Followers(net.config.channels[-1]) if guided else None
 
 
 class LRASPP(nn.Module):
-    """The rival, without the last enlargement: (N, 3, H, W) -> `logits` (N, classes, H/8, W/8)."""
+    """The rival, without the last enlargement: (N, 3, H, W) -> `logits` (N, classes, H/8, W/8) and `wide` (N, C, H/16,
+    W/16), its last map.
+    """
 
-    def __init__(self, classes: int = len(CAMVID_CLASSES)) -> None:
+    def __init__(self, classes: int = len(CAMVID_CLASSES), guided: bool = False) -> None:
         super().__init__()
         from torchvision.models.segmentation import lraspp_mobilenet_v3_large
 
         self.net = lraspp_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=classes)
+        self.followers = Followers(self.net.classifier.cbr[0].in_channels) if guided else None
 
     def forward(self, picture: Tensor) -> dict[str, Tensor]:
-        return {"logits": self.net.classifier(self.net.backbone(picture))}
+        maps = self.net.backbone(picture)
+        return {"logits": self.net.classifier(maps), "wide": maps["high"]}
 
 
 class SceneRecipe:
@@ -67,6 +74,7 @@ class SceneRecipe:
         size: height and width of crops, multiples of 8.
         batch: frames a step. extra: streets a step at the start of a run.
         grow: share of the epochs that train at three quarters of the size first.
+        teach: weight of what a guide says of the crops (`reid.training.guide`); 0 goes without.
         validation: called with the network; figures for the log.
     """
 
@@ -86,6 +94,7 @@ class SceneRecipe:
         batch: int = 4,
         extra: int = 2,
         grow: float = 0.0,
+        teach: float = 0.0,
         augmentation: SceneAugmentation | None = None,
         validation: Callable[[Any], dict[str, float]] | None = None,
         evaluate_every: int = 10,
@@ -98,11 +107,12 @@ class SceneRecipe:
         self.augmentation = augmentation or SceneAugmentation()
         self.validation, self.evaluate_every = validation, evaluate_every
         self.weights = class_weights(scenes.labels)
+        self.teach, self.guide = teach, Guide() if teach > 0 else None
 
     def build(self, fresh: bool = True) -> nn.Module:
         if self.rival:
-            return LRASPP()
-        model = SceneTraining(DPSNet(self.config))
+            return LRASPP(guided=self.teach > 0)
+        model = SceneTraining(DPSNet(self.config), guided=self.teach > 0)
         if fresh and self.start is not None:
             model.net.load_state_dict(load_file(self.start))
         return model
@@ -143,6 +153,7 @@ class SceneRecipe:
                 model.net.dense = share == 1  # dense convolution is the faster way to the same numbers
                 out = model.net(pictures, share)
                 heads = model.heads(out) | {"coarse": out["coarse"]}
+            told = None if self.guide is None else model.followers.loss(out["wide"], self.guide(pictures))
         logits = out["logits"].float()
         y, x, v, u = torch.randint(SPARED, (4,)).tolist()
         sampled = labels[:, y::SPARED, x::SPARED]
@@ -159,6 +170,8 @@ class SceneRecipe:
             there = at_size(labels, logits.shape[2:]).flatten()[out["sites"]]
             row = heads["local"].float().T[None, :, None]
             losses["local"] = 0.2 * parsing_loss(row, there[None, None], self.weights)
+        if told is not None:
+            losses["guide"] = self.teach * told
         return losses
 
     def evaluate(self, model: Any, epoch: int) -> dict[str, float]:
@@ -169,7 +182,8 @@ class SceneRecipe:
         return self.validation(model if self.rival else model.net)
 
     def shipped(self, model: Any) -> dict[str, Tensor]:
-        return dict((model if self.rival else model.net).state_dict())
+        state = (model if self.rival else model.net).state_dict()
+        return {key: value for key, value in state.items() if not key.startswith("followers.")}
 
 
 def parsing_figures(scenes: Scenes) -> Callable[[Any], dict[str, float]]:

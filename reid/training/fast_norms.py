@@ -187,7 +187,8 @@ def _summary_back(
 def _map(like: Tensor) -> Tensor:
     """An empty bfloat16 map of the same shape, channels last in memory."""
     n, channels, height, width = like.shape
-    return torch.empty((n, height, width, channels), dtype=torch.bfloat16).permute(0, 3, 1, 2)
+    # No permuted view: what comes after may write into it.
+    return torch.empty((n, channels, height, width), dtype=torch.bfloat16, memory_format=torch.channels_last)
 
 
 def _last(x: Tensor) -> Tensor:
@@ -231,7 +232,8 @@ class _Norm(torch.autograd.Function):
         y = _map(x)
         more = there if added is None else _bits(added)
         _apply(there, scale.numpy(), shift.numpy(), more, added is not None, relu, _bits(y))
-        ctx.save_for_backward(x, y, weight, mean, rstd)
+        # Without a ReLU nobody looks at what came out, and it may be written over.
+        ctx.save_for_backward(x, y if relu else x, weight, mean, rstd)
         ctx.instanced, ctx.known, ctx.adds, ctx.relu = instanced, known is not None, added is not None, relu
         ctx.mark_non_differentiable(mean, rstd)
         return y, mean, rstd

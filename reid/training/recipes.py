@@ -150,6 +150,7 @@ def _scenes(data: Mapping[str, Path], settings: Settings, rival: bool) -> Recipe
         size=settings.size or SIZE,
         rate=settings.rate or 1e-3,
         grow=settings.grow,
+        teach=settings.teach,
         validation=validation,
     )
 

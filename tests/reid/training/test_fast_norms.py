@@ -142,3 +142,15 @@ def test_whole_networks_have_no_norm_left_that_is_slow():
     quicken(stem)
     assert stem[2].relu
     assert isinstance(stem[3], nn.Identity)
+
+
+def test_what_comes_out_may_be_written_over():
+    torch.manual_seed(0)
+    slow = scrambled(nn.Sequential(nn.BatchNorm2d(6), nn.Hardswish())).train()
+    quicken(fast := copy.deepcopy(slow))
+    fast[1].inplace = True
+    x = bfloat(3, 6, 5, 4)
+    y = x.detach().clone().requires_grad_()
+    slow(x.float()).square().sum().backward()
+    fast(y).square().sum().backward()
+    close(y.grad, x.grad, 0.02)
