@@ -24,7 +24,7 @@ from reid.datasets import CAMVID_CLASSES
 from reid.metrics import confusion_matrix, mean_iou
 from reid.training.guide import Followers, Guide
 from reid.training.scene_losses import at_size, class_weights, lovasz_softmax, parsing_loss
-from reid.training.scenes import SceneAugmentation, Scenes, crop_scene
+from reid.training.scenes import SceneAugmentation, Scenes, crop_scene, mix_things
 from reid.training.schedule import adamw, warm_cosine
 
 SIZE = (360, 480)
@@ -141,6 +141,7 @@ class SceneRecipe:
                 crop_scene(source.pictures[i], source.labels[i], (height, width), rng, self.augmentation, zoom)
                 for source, i in chosen
             ]
+            crops = mix_things(crops, rng, self.augmentation.mix)
             labels = torch.from_numpy(np.stack([crop[1] for crop in crops])).long()
             yield to_tensor([crop[0] for crop in crops], (height, width)), labels, float(rng.choice(SHARES))
 

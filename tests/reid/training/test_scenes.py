@@ -8,7 +8,17 @@ import pytest
 from reid.datasets import CAMVID_VOID
 from reid.errors import DatasetError
 from reid.images import save_image
-from reid.training.scenes import SceneAugmentation, camvid, crop_scene, join, read_scenes, recolour, streets
+from reid.training.scenes import (
+    THINGS,
+    SceneAugmentation,
+    camvid,
+    crop_scene,
+    join,
+    mix_things,
+    read_scenes,
+    recolour,
+    streets,
+)
 
 STILL = SceneAugmentation(scale=(1, 1), mirror=0, seek=0, light=0, tint=0, saturation=0)
 
@@ -120,3 +130,22 @@ def test_recolouring_changes_light_and_nothing_at_rest():
     rng = np.random.default_rng(0)
     assert np.array_equal(recolour(picture, rng, STILL), picture)
     assert not np.array_equal(recolour(picture, rng, SceneAugmentation()), picture)
+
+
+def test_things_move_into_another_crop_and_the_street_stays():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 12, (2, 40, 50)).astype(np.uint8)
+    crops = [(np.full((40, 50, 3), 100 * (i + 1), np.uint8), labels[i]) for i in range(2)]
+    seen = set()
+    for seed in range(20):
+        mixed = mix_things(crops, np.random.default_rng(seed), 1.0)
+        for (picture, truth), (own, before), (_, there) in zip(mixed, crops, crops[::-1], strict=True):
+            moved = (picture != own).any(2)
+            assert np.isin(there[moved], THINGS).all()
+            assert np.array_equal(truth[moved], there[moved])
+            assert np.array_equal(truth[~moved], before[~moved])
+            for label in np.unique(there[moved]):  # a class comes whole or not at all
+                assert moved[there == label].all()
+                seen.add(label)
+    assert seen == set(THINGS)
+    assert all(np.array_equal(a[1], b[1]) for a, b in zip(mix_things(crops, rng, 0.0), crops, strict=True))
