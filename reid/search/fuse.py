@@ -14,6 +14,9 @@ METHODS = ("sum", "ranks")
 # Ranks far down count almost alike from here on: Cormack, Clarke and Buettcher, SIGIR 2009.
 RANK_OFFSET = 60
 
+# A weak backend may add something by a twentieth of the weight, and a coarse grid would pass that over.
+STEPS = {1: 1, 2: 25, 3: 12, 4: 10}
+
 
 def fuse(similarities: Sequence[np.ndarray], weights: Sequence[float] | None = None, method: str = "sum") -> np.ndarray:
     """Scores by which the items rank for all backends together.
@@ -70,7 +73,7 @@ def fit_weights(
     counted: np.ndarray | None = None,
     *,
     method: str = "sum",
-    steps: int = 10,
+    steps: int | None = None,
 ) -> np.ndarray:
     """The weights, out of all that share 1 in steps, by which held-out queries rank best (by mAP).
 
@@ -79,7 +82,8 @@ def fit_weights(
         relevant: (Q, G) bool, which items each query is after.
         counted: (Q, G) bool, which items take part at all; all where left out.
         method: as for `fuse`.
-        steps: weights are multiples of one by this; ties go to the more even ones.
+        steps: weights are multiples of one by this; by default the finest that can still be tried out. Ties go to the
+            more even ones.
 
     Returns:
         (backends,) float64 that sum to 1; equal ones where no query has a relevant item.
@@ -88,7 +92,7 @@ def fit_weights(
         PartwiseError: there are too many backends to try all weights.
     """
     count = len(similarities)
-    if count > 4:
+    if count not in STEPS:
         raise PartwiseError(f"Weights are fitted for 2 to 4 backends, not {count}.")
     even = np.full(count, 1 / count)
     if counted is not None:
@@ -96,6 +100,7 @@ def fit_weights(
     if not relevant.any():
         return even
     scores = [standardised(one) if method == "sum" else reciprocal_ranks(one) for one in similarities]
+    steps = steps or STEPS[count]
     grid = [np.array(w) / steps for w in product(range(steps + 1), repeat=count) if sum(w) == steps]
     grid.sort(key=lambda w: float(np.abs(w - even).sum()))
     best = max(grid, key=lambda w: round(mean_ap(np.tensordot(w, np.stack(scores), axes=1), relevant, counted), 9))
