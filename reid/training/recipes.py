@@ -36,6 +36,9 @@ from reid.training.trunk import TrunkRecipe
 REAL = ("market1501", "cuhk03")
 """Sets with identities, in the order they are read."""
 
+MOST_STEPS = 512
+"""An epoch of bodies has no more: over tens of thousands of rendered people, one pass would take half an hour."""
+
 MASK_SHARE = 2
 """Label maps are kept at one half of the pictures' size, as PARSE NET gives them."""
 
@@ -222,10 +225,12 @@ def _bodies(name: str, real: list[Table], data: Mapping[str, Path], settings: Se
     for photos in (index[somebody & ~has_identity], index[~somebody]):
         if len(photos):
             groups.append(Group(photos, people=0, views=4))
+    first = groups[0]
     return GPNRecipe(
         people,
         bodies,
         groups,
+        steps_an_epoch=min(MOST_STEPS, max(1, len(first.index) // (max(1, first.people) * first.views))),
         name=name,
         epochs=settings.epochs or 40,
         start=settings.start,
