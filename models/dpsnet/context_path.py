@@ -74,4 +74,6 @@ class ContextPath(nn.Module):
 
 
 def _grow(x: Tensor, like: Tensor) -> Tensor:
-    return F.interpolate(x, size=like.shape[2:], mode="bilinear", align_corners=False)
+    # By two, and then cut: odd sizes were rounded up on the way down, and stretched to fit they would drift apart.
+    height, width = like.shape[2:]
+    return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)[:, :, :height, :width]

@@ -187,14 +187,15 @@ class SceneRecipe:
         return {key: value for key, value in state.items() if not key.startswith("followers.")}
 
 
-def parsing_figures(scenes: Scenes) -> Callable[[Any], dict[str, float]]:
-    """A validation on labelled frames: mIoU and pixel accuracy in percent, single scale, at full size."""
+def parsing_figures(scenes: Scenes, magnify: float = 1.0) -> Callable[[Any], dict[str, float]]:
+    """A validation on labelled frames, magnified: mIoU and pixel accuracy in percent, single scale, at full size."""
     classes = len(CAMVID_CLASSES)
 
     def validate(net: Any) -> dict[str, float]:
         confusion = np.zeros((classes, classes + 1), np.int64)
         for picture, truth in zip(scenes.pictures, scenes.labels, strict=True):
-            logits = net(to_tensor([picture], truth.shape))["logits"]
+            size = [round(magnify * side / 8) * 8 for side in truth.shape]
+            logits = net(to_tensor([picture], (size[0], size[1])))["logits"]
             fine = F.interpolate(logits.float(), size=truth.shape, mode="bilinear", align_corners=False)
             confusion += confusion_matrix(truth, fine.argmax(1)[0].numpy(), classes)
         mean, _, accuracy = mean_iou(confusion)

@@ -48,10 +48,10 @@ class TestParse:
         assert parse.labels.max() < len(CLASSES)
         assert parse.names == CAMVID_CLASSES
 
-    def test_a_frame_of_the_taught_size_is_not_resampled(self, backend):
-        picture = textured(360, 480)
+    def test_a_frame_of_the_right_area_is_not_resampled(self, backend):
+        picture = textured(432, 576)
         with torch.inference_mode():
-            logits = backend._net(module.to_tensor([picture], (360, 480)))["logits"]
+            logits = backend._net(module.to_tensor([picture], (432, 576)))["logits"]
         fine = torch.nn.functional.interpolate(logits, scale_factor=4, mode="bilinear", align_corners=False)
         agree = backend.parse(picture).labels == fine.argmax(1)[0].numpy()
         assert agree.mean() > 0.999  # rounding decides ties
