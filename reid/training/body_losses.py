@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -9,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.gpn.anatomy import LABELS, PART_JOINTS, PART_LABELS, PARTS
+from reid.training.lovasz import lovasz_softmax
 
 UNKNOWN = 255
 NO_PARSE, FULL_PARSE, SILHOUETTE, COARSE_PARSE = 0, 1, 2, 3
@@ -77,32 +79,53 @@ def metre_loss(xyz: Tensor, truth: Tensor) -> Tensor:
     return (xyz[known] - truth[known]).abs().sum(1).mean()
 
 
+SCHEMES: dict[int, tuple[tuple[int, ...], ...]] = {
+    FULL_PARSE: tuple((i,) for i in range(len(LABELS))),
+    SILHOUETTE: ((0,), tuple(range(1, len(LABELS)))),
+    COARSE_PARSE: COARSE_GROUPS,
+}
+"""Which labels each scheme merges."""
+
+
 def parse_loss(logits: Tensor, masks: Tensor, scheme: Tensor) -> Tensor:
     """Cross-entropy under each picture's own scheme: labels that a scheme merges compete as one.
 
     logits (N, L, h, w); masks (N, h, w) with 255 unknown; scheme (N,).
     """
-    log_p = logits.float().log_softmax(1)
     total, count = logits.sum() * 0, 0
-    schemes: dict[int, tuple[tuple[int, ...], ...]] = {
-        FULL_PARSE: tuple((i,) for i in range(len(LABELS))),
-        SILHOUETTE: ((0,), tuple(range(1, len(LABELS)))),
-        COARSE_PARSE: COARSE_GROUPS,
-    }
-    for kind, groups in schemes.items():
+    for log_p, labels, _ in _by_scheme(logits, masks, scheme):
+        # Whoever is there counts somewhat more than what is around.
+        losses = F.nll_loss(log_p, labels, ignore_index=UNKNOWN, reduction="none")
+        weight = torch.where(labels > 0, 1.5, 1.0) * (labels != UNKNOWN)
+        total = total + (losses * weight).sum() / weight.sum().clamp(min=1) * len(labels)
+        count += len(labels)
+    return total / max(count, 1)
+
+
+def overlap_loss(logits: Tensor, masks: Tensor, scheme: Tensor) -> Tensor:
+    """What is missing to an IoU of 1, so that a hat counts as much as a coat: of what `parse_loss` takes.
+
+    Outlines have no small things and are left out; every second row and column stands for the rest.
+    """
+    total, count = logits.sum() * 0, 0
+    for log_p, labels, kind in _by_scheme(logits[..., ::2, ::2], masks[:, ::2, ::2], scheme):
+        if kind == SILHOUETTE:
+            continue
+        total, count = total + lovasz_softmax(log_p, labels, UNKNOWN) * len(labels), count + len(labels)
+    return total / max(count, 1)
+
+
+def _by_scheme(logits: Tensor, masks: Tensor, scheme: Tensor) -> Iterator[tuple[Tensor, Tensor, int]]:
+    """Pictures of each scheme that has any: log probabilities (n, G, h, w) of its groups, labels, and the scheme."""
+    log_p = logits.float().log_softmax(1)
+    for kind, groups in SCHEMES.items():
         rows = torch.where(scheme == kind)[0]
         if not len(rows):
             continue
-        if kind == FULL_PARSE:
-            grouped = log_p[rows]
-        else:
-            grouped = torch.stack([log_p[rows][:, list(group)].logsumexp(1) for group in groups], 1)
-        # Rare labels (shoes, bags, hats) count somewhat more than their pixels.
-        losses = F.nll_loss(grouped, masks[rows], ignore_index=UNKNOWN, reduction="none")
-        weight = torch.where(masks[rows] > 0, 1.5, 1.0) * (masks[rows] != UNKNOWN)
-        total = total + (losses * weight).sum() / weight.sum().clamp(min=1) * len(rows)
-        count += len(rows)
-    return total / max(count, 1)
+        own = log_p[rows]
+        if kind != FULL_PARSE:
+            own = torch.stack([own[:, list(group)].logsumexp(1) for group in groups], 1)
+        yield own, masks[rows], kind
 
 
 def visible_parts(joints: Tensor, masks: Tensor, scheme: Tensor) -> tuple[Tensor, Tensor]:

@@ -20,10 +20,11 @@ from torch import Tensor, nn
 from models.dpsnet import AuxiliaryHeads, DPSNet, DPSNetConfig
 from reid.backends.precision import autocast
 from reid.backends.tensors import to_tensor
-from reid.datasets import CAMVID_CLASSES
+from reid.datasets import CAMVID_CLASSES, CAMVID_VOID
 from reid.metrics import confusion_matrix, mean_iou
 from reid.training.guide import Followers, Guide
-from reid.training.scene_losses import at_size, class_weights, lovasz_softmax, parsing_loss
+from reid.training.lovasz import lovasz_softmax
+from reid.training.scene_losses import at_size, class_weights, parsing_loss
 from reid.training.scenes import SceneAugmentation, Scenes, crop_scene, mix_things
 from reid.training.schedule import adamw, warm_cosine
 
@@ -161,7 +162,7 @@ class SceneRecipe:
         fine = F.interpolate(logits, size=sampled.shape[1:], mode="bilinear", align_corners=False)
         losses = {
             "parse": parsing_loss(fine, sampled, self.weights),
-            "iou": 0.5 * lovasz_softmax(fine[..., v::SPARED, u::SPARED], sampled[:, v::SPARED, u::SPARED]),
+            "iou": 0.5 * lovasz_softmax(fine[..., v::SPARED, u::SPARED], sampled[:, v::SPARED, u::SPARED], CAMVID_VOID),
         }
         for name, weight in (("coarse", 0.4), ("middle", 0.2), ("wide", 0.2)):
             if name in heads:

@@ -30,6 +30,7 @@ from reid.training.body_losses import (
     Bodies,
     joint_losses,
     metre_loss,
+    overlap_loss,
     parse_loss,
     visible_parts,
 )
@@ -119,7 +120,7 @@ class GPNRecipe:
         self.people, self.bodies, self.groups, self.epochs, self.name = people, bodies, groups, epochs, name
         self.config, self.start, self.rate, self.weight_decay = config, start, rate, weight_decay
         self.warm_up, self.teach, self.eager, self.outlines = warm_up, teach, eager, outlines
-        self.augmentation = augmentation or Augmentation(erase=0.3, block=0.25, paste=0.35)
+        self.augmentation = augmentation or Augmentation(erase=0.1, block=0.25, paste=0.35)
         self.validation, self.evaluate_every = validation, evaluate_every
         first = groups[0]
         self._steps = steps_an_epoch or len(first.index) // (first.people * first.views)
@@ -199,6 +200,7 @@ class GPNRecipe:
         losses |= joint_losses(out, joints)
         losses["metres"] = metre_loss(out["xyz"], xyz)
         losses["parse"] = parse_loss(out["parse"], masks[fine], scheme[fine])
+        losses["overlap"] = 0.5 * overlap_loss(out["parse"], masks[fine], scheme[fine])
         losses["rough"] = 0.3 * parse_loss(out["rough"], masks[:, ::2, ::2], scheme)
         target, known = visible_parts(joints, masks, scheme)
         visible = F.binary_cross_entropy_with_logits(out["visible"], target, reduction="none")

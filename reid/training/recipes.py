@@ -236,7 +236,7 @@ def _bodies(name: str, real: list[Table], data: Mapping[str, Path], settings: Se
         start=settings.start,
         rate=settings.rate or (5e-4 if first_drawn else 1e-3),
         teach=settings.teach,
-        augmentation=None if first_drawn else replace(DRAWN, erase=0.3, block=0.25, paste=0.35),
+        augmentation=None if first_drawn else replace(DRAWN, erase=0.1, block=0.25, paste=0.35),
     )
 
 

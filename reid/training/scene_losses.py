@@ -1,4 +1,4 @@
-"""Losses of scene parsing: weighted cross-entropy at any resolution, and one that follows the figure itself, IoU."""
+"""Loss of scene parsing: weighted cross-entropy at any resolution."""
 
 from __future__ import annotations
 
@@ -38,33 +38,3 @@ def parsing_loss(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
     each = F.cross_entropy(logits, labels, weights, ignore_index=CAMVID_VOID, reduction="sum")
     total = F.pad(weights, (0, CAMVID_VOID + 1 - len(weights)))[labels].sum()
     return each / total.clamp(min=1e-6)
-
-
-def lovasz_softmax(logits: Tensor, labels: Tensor) -> Tensor:
-    """How far the classes' IoU is from 1, made smooth: mean over the classes that occur.
-
-    Berman, Rannen Triki and Blaschko, "The Lovasz-Softmax Loss: A Tractable Surrogate for the Optimization of the
-    Intersection-over-Union Measure in Neural Networks", CVPR 2018.
-
-    Args:
-        logits: (N, C, h, w).
-        labels: (N, H, W), taken at the logits' size; void left out.
-    """
-    labels = at_size(labels, logits.shape[2:]).flatten()
-    counted = labels != CAMVID_VOID
-    labels = labels[counted]
-    probabilities = logits.permute(0, 2, 3, 1).reshape(-1, logits.shape[1])[counted].softmax(1)
-    losses = []
-    for label in labels.unique().tolist():
-        truth = (labels == label).float()
-        wrong, order = (truth - probabilities[:, label]).abs().sort(descending=True)
-        losses.append(wrong @ _jaccard_steps(truth[order]))
-    return torch.stack(losses).mean() if losses else logits.sum() * 0
-
-
-def _jaccard_steps(truth: Tensor) -> Tensor:
-    """What each further mistake, in the order given, takes from the IoU of a class: (P,), truth as 0 and 1."""
-    positives = truth.sum()
-    missed = truth.cumsum(0)
-    jaccard = 1 - (positives - missed) / (positives + (1 - truth).cumsum(0))
-    return torch.diff(jaccard, prepend=jaccard.new_zeros(1))
