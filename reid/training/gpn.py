@@ -24,6 +24,8 @@ from models.gpn.network import GPN, GPNConfig
 from reid.backends.precision import autocast
 from reid.training.augmentation import Augmentation, augment
 from reid.training.body_losses import (
+    COARSE_PARSE,
+    FULL_PARSE,
     NO_PARSE,
     SILHOUETTE,
     UNKNOWN,
@@ -92,7 +94,8 @@ class GPNRecipe:
         groups: what a batch is made of.
         start: weights of a FEA NET (from the recipe `trunk`) or of a whole GPN; its norms keep their statistics.
         eager: how much faster than a trunk out of `start` all else learns.
-        outlines: one picture in so many is parsed finely though only its outline is known.
+        outlines: of pictures whose outline alone is known, one in so many is parsed finely; of fully labelled ones,
+            every second one.
         steps_an_epoch: optimiser steps; by default one pass over the first group.
     """
 
@@ -187,9 +190,10 @@ class GPNRecipe:
 
     def losses(self, model: Any, batch: tuple[Any, ...]) -> dict[str, Tensor]:
         pictures, identities, taught, joints, xyz, masks, scheme = batch
-        # An outline is known well enough from the rough parsing: one picture in so many shows the fine one too.
-        fine = scheme != SILHOUETTE
-        fine[:: self.outlines] = True
+        # The rough parsing learns from every picture; the fine one, which takes longer, from some of those alike.
+        fine = scheme == COARSE_PARSE
+        fine[torch.where(scheme == FULL_PARSE)[0][::2]] = True
+        fine[torch.where(scheme == SILHOUETTE)[0][:: self.outlines]] = True
         with autocast():
             out = model.net(pictures, fine)
         out = {k: v.float() if isinstance(v, Tensor) else v for k, v in out.items()}
@@ -201,7 +205,7 @@ class GPNRecipe:
         losses["metres"] = metre_loss(out["xyz"], xyz)
         losses["parse"] = parse_loss(out["parse"], masks[fine], scheme[fine])
         losses["overlap"] = 0.5 * overlap_loss(out["parse"], masks[fine], scheme[fine])
-        losses["rough"] = 0.3 * parse_loss(out["rough"], masks[:, ::2, ::2], scheme)
+        losses["rough"] = 0.5 * parse_loss(out["rough"], masks[:, ::2, ::2], scheme)
         target, known = visible_parts(joints, masks, scheme)
         visible = F.binary_cross_entropy_with_logits(out["visible"], target, reduction="none")
         losses["visible"] = 0.5 * (visible * known).sum() / known.sum().clamp(min=1)

@@ -221,7 +221,7 @@ def _bodies(name: str, real: list[Table], data: Mapping[str, Path], settings: Se
         groups.append(Group(index[:first_drawn], people=10, views=4))
     drawn = index[(index >= first_drawn) & has_identity]
     if len(drawn):
-        groups.append(Group(drawn, people=16 if not first_drawn else 5, views=4))
+        groups.append(Group(drawn, people=16 if not first_drawn else 7, views=4))
     for photos in (index[somebody & ~has_identity], index[~somebody]):
         if len(photos):
             groups.append(Group(photos, people=0, views=4))
