@@ -140,7 +140,7 @@ class GPNRecipe:
             known = [model.neck, *model.stripes, *([*model.parts, model.whole] if whole else [])]
 
             def features(x: Tensor) -> list[Tensor]:
-                out = model.net(x) if whole else model.net.fea(x)
+                out = model.net(x, parse=False) if whole else model.net.fea(x)
                 return [
                     out["neck"],
                     *out["stripes"].unbind(1),
