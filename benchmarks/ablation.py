@@ -50,7 +50,7 @@ class Row:
 
 
 TRUNK = ("identity", "stripes", "triplet")
-PARSE = (*TRUNK, "parse", "rough")
+PARSE = (*TRUNK, "parse", "overlap", "rough")
 SKELETON = (*PARSE, "heat", "place", "seen", "metres")
 GRAPH = (*SKELETON, "visible", "parts", "whole")
 ROWS = (
