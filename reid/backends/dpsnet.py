@@ -271,7 +271,7 @@ class DPSNetScenes(ScenePath):
         paper="Yu et al., BiSeNet, ECCV 2018; Graham et al., Submanifold Sparse Convolutional Networks, CVPR 2018",
         preprocessing="scaled to 248,832 pixels, aspect kept, padded to multiples of 8; ImageNet mean and deviation",
     )
-    weights_sha256 = "fdcad163a5327f4eab49469e64d27c47bab78f8dc7efaa8cb07a37d781d7a0f7"
+    weights_sha256 = "f981807e61ede85fa9f4d8e5237cd344deb2dafcf440d2db531806adc6ad31a7"
 
 
 # Offered once its weights ship: their hash, above, is all that this takes.

@@ -192,7 +192,7 @@ class Gpn(GraphPoseNetwork):
         True,
         GraphPoseNetwork.views,
     )
-    weights_sha256 = "649eb0806dfc11c61ca3053f2afe65e15d677b0efc2e0345efcc4875da1cd21c"
+    weights_sha256 = "81c3451380ef22b6a1ea8443fab416eb2904216ecc08c4b518e4785117710eb8"
 
 
 class GpnSynthetic(GraphPoseNetwork):
@@ -206,9 +206,8 @@ class GpnSynthetic(GraphPoseNetwork):
         False,
         views,
     )
-    weights_sha256 = ""
+    weights_sha256 = "1bff62dcc3f31a18accc28665b344ed37a5337d6e4c6517db8e34512f7d01d4a"
 
 
 for _cls in (Gpn, GpnSynthetic):
-    if _cls.weights_sha256:
-        register(_cls.card)(_cls)
+    register(_cls.card)(_cls)

@@ -47,6 +47,16 @@ class SceneTraining(nn.Module):
         self.followers = Followers(net.config.channels[-1]) if guided else None
 
 
+class FloatConv2d(nn.Conv2d):
+    """Convolution in float32 wherever it stands: in bfloat16 the weights' gradient of a depthwise one that is dilated
+    comes back from oneDNN as anything up to infinity, every tenth time (PyTorch 2.14).
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            return super().forward(x.float())
+
+
 class LRASPP(nn.Module):
     """The rival, without the last enlargement: (N, 3, H, W) -> `logits` (N, classes, H/8, W/8) and `wide` (N, C, H/16,
     W/16), its last map.
@@ -57,6 +67,9 @@ class LRASPP(nn.Module):
         from torchvision.models.segmentation import lraspp_mobilenet_v3_large
 
         self.net = lraspp_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=classes)
+        for module in self.net.modules():
+            if isinstance(module, nn.Conv2d) and module.groups > 1 and module.dilation != (1, 1):
+                module.__class__ = FloatConv2d
         self.followers = Followers(self.net.classifier.cbr[0].in_channels) if guided else None
 
     def forward(self, picture: Tensor) -> dict[str, Tensor]:

@@ -36,14 +36,15 @@ def test_boxes_are_those_that_were_measured(name: str, kept: dict[str, np.ndarra
 
 
 LEAST_RANK1 = {
-    "gpn": 80,
+    "gpn": 84,
+    "gpn-synthetic": 85,
     "resnet.partwise": 72,
     "alexnet.partwise": 49,
     "googlenet.partwise": 45,
     "vggnet.partwise": 27,
 }
-"""Rank-1 in percent on the people who ship (300 queries, 60 answers), some points below the 85, 76, 54, 50 and 32 that
-were measured."""
+"""Rank-1 in percent on the people who ship (300 queries, 60 answers), some points below the 89, 90, 76, 54, 50 and 32
+that were measured."""
 
 
 @pytest.mark.parametrize(("name", "least"), LEAST_RANK1.items())

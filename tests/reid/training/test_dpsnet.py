@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from models.dpsnet import DPSNet, DPSNetConfig
 from reid.errors import DatasetError
 from reid.images import save_image
-from reid.training.dpsnet import LRASPP, SceneRecipe, parsing_figures
+from reid.training.dpsnet import LRASPP, FloatConv2d, SceneRecipe, parsing_figures
 from reid.training.loop import fit
 from reid.training.recipes import Settings, train
 from reid.training.scenes import SceneAugmentation, Scenes
@@ -133,3 +133,16 @@ def test_the_command_trains_from_folders(tmp_path):
     assert '"mIoU"' not in lines[0], "what is trained on measures nothing"
     with pytest.raises(DatasetError, match="camvid-val"):
         train("lraspp", {}, tmp_path / "none")
+
+
+def test_the_rivals_dilated_depthwise_convolutions_stay_in_float32():
+    rival = LRASPP()
+    inner = [m for m in rival.modules() if isinstance(m, torch.nn.Conv2d) and m.groups > 1 and m.dilation != (1, 1)]
+    assert inner
+    assert all(type(m) is FloatConv2d for m in inner)
+    conv = FloatConv2d(4, 4, 3, groups=4, dilation=2, bias=False)
+    x = torch.randn(1, 4, 9, 9)
+    with torch.autocast("cpu", torch.bfloat16):
+        out = conv(x.bfloat16())
+    assert out.dtype == torch.float32
+    torch.testing.assert_close(out, torch.nn.Conv2d.forward(conv, x.bfloat16().float()))
