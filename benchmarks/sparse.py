@@ -77,7 +77,7 @@ def _networks(what: str, clock: Callable[[], float]) -> None:
     for share in SHARES:
         runs += [lambda share=share: local(net, share), lambda share=share: net(picture, share)]
     dense_local, dense_whole, other, *rest = _measure(runs, clock)
-    print(f"\n| {what}, 480x360 | local path | dense twin / this | whole network |")
+    print(f"\n| {what}, a frame of 480x360 | local path | dense twin / this | whole network |")
     print("| --- | --- | --- | --- |")
     print(f"| dense twin | {dense_local:.1f} | 1.00 | {dense_whole:.1f} |")
     for share, path, whole in zip(SHARES, rest[::2], rest[1::2], strict=True):
