@@ -28,7 +28,7 @@ def adamw(
         ):
             if chosen:
                 groups.append({"params": chosen, "weight_decay": decay, "lr": rate * speed})
-    return torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.99))
+    return torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.99), fused=True)
 
 
 def warm_cosine(progress: float, warm_up: float, floor: float = 0.01) -> float:
