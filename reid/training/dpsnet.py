@@ -48,13 +48,20 @@ class SceneTraining(nn.Module):
 
 
 class FloatConv2d(nn.Conv2d):
-    """Convolution in float32 wherever it stands: in bfloat16 the weights' gradient of a depthwise one that is dilated
-    comes back from oneDNN as anything up to infinity, every tenth time (PyTorch 2.14).
+    """A depthwise convolution, reckoned in float32: in bfloat16 the weights' gradient of a dilated one comes back from
+    oneDNN as anything up to infinity, every tenth time (PyTorch 2.14), and that of others more slowly.
     """
 
     def forward(self, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):
-            return super().forward(x.float())
+            return super().forward(x.float()).to(x.dtype)
+
+
+class PointwiseConv2d(nn.Conv2d):
+    """A 1x1 convolution as one matrix product over pixels: some of oneDNN's bfloat16 gradients take ten times that."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x.permute(0, 2, 3, 1), self.weight.flatten(1), self.bias).permute(0, 3, 1, 2)
 
 
 class LRASPP(nn.Module):
@@ -68,8 +75,10 @@ class LRASPP(nn.Module):
 
         self.net = lraspp_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=classes)
         for module in self.net.modules():
-            if isinstance(module, nn.Conv2d) and module.groups > 1 and module.dilation != (1, 1):
+            if isinstance(module, nn.Conv2d) and module.groups > 1:
                 module.__class__ = FloatConv2d
+            elif isinstance(module, nn.Conv2d) and module.kernel_size == (1, 1):
+                module.__class__ = PointwiseConv2d
         self.followers = Followers(self.net.classifier.cbr[0].in_channels) if guided else None
 
     def forward(self, picture: Tensor) -> dict[str, Tensor]:

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from models.dpsnet import DPSNet, DPSNetConfig
 from reid.errors import DatasetError
 from reid.images import save_image
-from reid.training.dpsnet import LRASPP, FloatConv2d, SceneRecipe, parsing_figures
+from reid.training.dpsnet import LRASPP, FloatConv2d, PointwiseConv2d, SceneRecipe, parsing_figures
 from reid.training.loop import fit
 from reid.training.recipes import Settings, train
 from reid.training.scenes import SceneAugmentation, Scenes
@@ -135,14 +135,23 @@ def test_the_command_trains_from_folders(tmp_path):
         train("lraspp", {}, tmp_path / "none")
 
 
-def test_the_rivals_dilated_depthwise_convolutions_stay_in_float32():
+def test_the_rivals_depthwise_convolutions_are_reckoned_in_float32():
     rival = LRASPP()
-    inner = [m for m in rival.modules() if isinstance(m, torch.nn.Conv2d) and m.groups > 1 and m.dilation != (1, 1)]
+    inner = [m for m in rival.modules() if isinstance(m, torch.nn.Conv2d) and m.groups > 1]
     assert inner
     assert all(type(m) is FloatConv2d for m in inner)
     conv = FloatConv2d(4, 4, 3, groups=4, dilation=2, bias=False)
     x = torch.randn(1, 4, 9, 9)
     with torch.autocast("cpu", torch.bfloat16):
         out = conv(x.bfloat16())
-    assert out.dtype == torch.float32
-    torch.testing.assert_close(out, torch.nn.Conv2d.forward(conv, x.bfloat16().float()))
+    exact = torch.nn.Conv2d.forward(conv, x.bfloat16().float())
+    assert torch.equal(out, exact.bfloat16())
+
+
+def test_the_rivals_matrix_products_are_its_pointwise_convolutions():
+    conv = PointwiseConv2d(5, 7, 1)
+    x = torch.randn(2, 5, 6, 4).to(memory_format=torch.channels_last)
+    torch.testing.assert_close(conv(x), torch.nn.functional.conv2d(x, conv.weight, conv.bias))
+    changed = [m for m in LRASPP().modules() if type(m) is PointwiseConv2d]
+    assert {m.kernel_size for m in changed} == {(1, 1)}
+    assert {m.stride for m in changed} == {(1, 1)}
