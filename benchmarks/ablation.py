@@ -52,7 +52,7 @@ class Row:
 TRUNK = ("identity", "stripes", "triplet")
 PARSE = (*TRUNK, "parse", "overlap", "rough")
 SKELETON = (*PARSE, "heat", "place", "seen", "metres")
-GRAPH = (*SKELETON, "visible", "parts", "whole")
+GRAPH = (*SKELETON, "visible", "parts", "match", "whole")
 ROWS = (
     Row("trunk alone", TRUNK),
     Row("+ parse", PARSE),

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from models.gpn.anatomy import BONES, JOINTS, LABELS, PARTS
+from models.gpn.anatomy import BONES, JOINTS, LABELS, MIRRORED, PARTS
 from reid.backends.registry import Card, Parse, Skeleton, register
 from reid.backends.retrieval import inference_copy
 from reid.backends.shipped import ShippedNetwork
@@ -29,6 +29,11 @@ LEGIBLE = (48, 24)
 LEAST_FIGURE = 0.03
 # Where no part of the body is seen better than this, there is no person to speak of.
 SEEN = 0.25
+
+SIDES_SWAPPED = np.arange(len(JOINTS))
+"""The joints with left and right exchanged, as a mirror does."""
+for _left, _right in MIRRORED:
+    SIDES_SWAPPED[[_left, _right]] = _right, _left
 
 PALETTE = np.array(
     [
@@ -54,7 +59,8 @@ class GraphPoseNetwork(ShippedNetwork):
 
     The views of the whole weigh the same: each has unit length before they are put side by side. A part's visibility is
     what the network makes of it, times how far the picture can be believed: tiny ones, ones wider than tall and ones
-    without a figure in their parsing show nothing for certain.
+    without a figure in their parsing show nothing for certain. `pose` and `parse`, asked of one picture at a time, look
+    at its mirror image too.
     """
 
     needs = ("torch", "torch_geometric")
@@ -79,7 +85,7 @@ class GraphPoseNetwork(ShippedNetwork):
         return self._look(pictures, parse=True)
 
     def parse(self, picture: np.ndarray) -> Parse:
-        return _label_map(self._run([picture])["parse"][0], picture)
+        return _label_map(self._both_ways(picture)["parse"][0], picture)
 
     def pose(self, picture: np.ndarray) -> Skeleton:
         import torch
@@ -87,7 +93,7 @@ class GraphPoseNetwork(ShippedNetwork):
         from models.gpn.skeleton_net import locate
 
         height, width = picture.shape[:2]
-        out = self._run([picture], parse=False)
+        out = self._both_ways(picture, parse=False)
         return Skeleton(
             names=JOINTS,
             xy=locate(torch.from_numpy(out["heat"]))[0].numpy() * np.array([width, height], np.float32),
@@ -125,6 +131,23 @@ class GraphPoseNetwork(ShippedNetwork):
             if parse:
                 parses += [_label_map(logits, one) for logits, one in zip(out["parse"], batch, strict=True)]
         return Embeddings.of(global_, parts, visibility), parses
+
+    def _both_ways(self, picture: np.ndarray, parse: bool = True) -> dict[str, np.ndarray]:
+        """What the network sees of the body, averaged over the picture and its mirror image: rows of one each."""
+        out = self._run([picture, np.ascontiguousarray(picture[:, ::-1])], parse)
+        mean: dict[str, np.ndarray] = {}
+        for key in ("rough", "parse", "heat", "confidence", "xyz"):
+            if key not in out:
+                continue
+            there, mirrored = out[key]
+            if key in ("heat", "confidence", "xyz"):
+                mirrored = mirrored[SIDES_SWAPPED]
+            if mirrored.ndim == 3:
+                mirrored = mirrored[..., ::-1]
+            elif key == "xyz":
+                mirrored = mirrored * np.array([-1, 1, 1], np.float32)
+            mean[key] = (there + mirrored)[None] / 2
+        return mean
 
     def _run(self, pictures: Sequence[np.ndarray], parse: bool = True) -> dict[str, np.ndarray]:
         import torch

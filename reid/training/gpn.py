@@ -210,6 +210,8 @@ class GPNRecipe:
         visible = F.binary_cross_entropy_with_logits(out["visible"], target, reduction="none")
         losses["visible"] = 0.5 * (visible * known).sum() / known.sum().clamp(min=1)
         losses["parts"] = part_identity_loss(model, out, identities, torch.where(known, target, 0.5))
+        views = ("neck", "stripes") if taught is None else ("neck", "embedding", "stripes")
+        losses["match"] = match_loss(out, identities, views)
         if taught is not None and self.teach > 0:
             losses |= {k: self.teach * v for k, v in follow_teacher(out["embedding"], taught).items()}
         return losses
@@ -248,3 +250,29 @@ def part_identity_loss(model: Any, out: dict[str, Any], identities: Tensor, visi
         each = F.cross_entropy(logits, identities[who], label_smoothing=SMOOTH, reduction="none")
         total, weight = total + (each * seen).sum(), weight + seen.sum()
     return 0.5 * total / weight
+
+
+def match_loss(out: dict[str, Any], identities: Tensor, views: Sequence[str], temperature: float = 0.1) -> Tensor:
+    """Batch-hard triplets on the similarity that re-ranks by parts, `reid.search.parts.part_similarity`.
+
+    A part learns what the whole, made of `views` and standing still here, gets wrong, and only from pairs that both
+    show it. After Somers et al., "Body Part-Based Representation Learning for Occluded Person Re-Identification", WACV
+    2023.
+    """
+    who = identities >= 0
+    same = identities[who][:, None] == identities[who]
+    wholes = [F.normalize(F.normalize(out[view][who].detach(), dim=-1).flatten(1), dim=1) for view in views]
+    whole = torch.stack([vector @ vector.T for vector in wholes]).mean(0)
+    parts = F.normalize(out["parts"][who], dim=2)
+    seen = out["visible"][who].detach().sigmoid()
+    shared = torch.minimum(seen[:, None], seen)  # (N, N, P)
+    told = torch.einsum("npd,mpd,nmp->nm", parts, parts, shared)
+    similarity = (len(PARTS) * whole + told) / (len(PARTS) + shared.sum(2))
+    itself = torch.eye(len(same), dtype=torch.bool)
+    friend = same & ~itself
+    paired = friend.any(1) & ~same.all(1)
+    if not paired.any():
+        return out["parts"].sum() * 0
+    worst = similarity.masked_fill(~friend, 2.0).amin(1)
+    best = similarity.masked_fill(same, -2.0).amax(1)
+    return 0.5 * F.softplus((best - worst)[paired] / temperature).mean()

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from models.gpn.anatomy import JOINTS, LABELS, PARTS
 from models.gpn.network import GPN
 from reid.backends import cards
-from reid.backends.gpn import LEGIBLE, PALETTE, SEEN, VIEWS, Gpn, GpnSynthetic, GraphPoseNetwork
+from reid.backends.gpn import LEGIBLE, PALETTE, SEEN, VIEWS, Gpn, GpnSynthetic, GraphPoseNetwork, _label_map
 from reid.backends.tensors import to_tensor
 from reid.backends.weights import WEIGHTS
 from reid.embedding import Embedding
@@ -120,7 +120,8 @@ def test_neither_batch_nor_order_matter(backend):
     embeddings, parses = backend.embed_and_parse(pictures)
     np.testing.assert_allclose(embeddings.global_, together.global_, atol=1e-5)
     for picture, parse in zip(pictures, parses, strict=True):
-        assert (parse.labels == backend.parse(picture).labels).mean() > 0.999
+        out = backend._run([picture])
+        assert (parse.labels == _label_map(out["parse"][0], picture).labels).mean() > 0.999
 
 
 def test_the_views_of_the_whole_weigh_the_same(backend):
@@ -178,6 +179,9 @@ class Drawn(GraphPoseNetwork):
     def _run(self, pictures, parse=True):
         return {key: np.repeat(value[None], len(pictures), 0) for key, value in self._out.items()}
 
+    def _both_ways(self, picture, parse=True):
+        return self._run([picture], parse)
+
 
 def logits(labels: np.ndarray) -> np.ndarray:
     return (np.arange(len(LABELS))[:, None, None] == labels).astype(np.float32) * 10
@@ -213,6 +217,18 @@ def test_a_real_pose_lies_inside(backend):
     assert skeleton.xyz.shape == (17, 3)
     assert ((skeleton.xy >= 0) & (skeleton.xy <= PICTURES["odd"].shape[1::-1])).all()
     assert ((skeleton.confidence >= 0) & (skeleton.confidence <= 1)).all()
+
+
+def test_a_mirrored_picture_has_the_mirrored_pose_and_parsing(backend):
+    picture = textured(128, 64)
+    mirrored = np.ascontiguousarray(picture[:, ::-1])
+    here, there = backend.pose(picture), backend.pose(mirrored)
+    names = [name.replace("left", "x").replace("right", "left").replace("x", "right") for name in JOINTS]
+    swapped = [JOINTS.index(name) for name in names]
+    np.testing.assert_allclose(there.xy[swapped], [64, 0] + here.xy * [-1, 1], atol=0.01)
+    np.testing.assert_allclose(there.xyz[swapped], here.xyz * [-1, 1, 1], atol=1e-4)
+    np.testing.assert_allclose(there.confidence[swapped], here.confidence, atol=1e-4)
+    assert (backend.parse(mirrored).labels[:, ::-1] == backend.parse(picture).labels).mean() > 0.999
 
 
 # Nobody, too small, too wide

@@ -8,8 +8,10 @@ from safetensors.torch import load_file
 
 from models.gpn.network import GPN, GPNConfig
 from models.trunk import TrunkConfig
+from reid.embedding import Embeddings
+from reid.search.parts import part_similarity
 from reid.training.body_losses import COARSE_PARSE, FULL_PARSE, Bodies
-from reid.training.gpn import GPNRecipe, Group
+from reid.training.gpn import GPNRecipe, Group, match_loss
 from reid.training.loop import fit
 from reid.training.people import People
 
@@ -84,3 +86,39 @@ def test_a_mirrored_picture_mirrors_its_metres():
         xyz = batch[4]
         torch.testing.assert_close(xyz[:, 5, 0], torch.full((8,), 0.2))
         torch.testing.assert_close(xyz[:, 6, 0], torch.full((8,), -0.2))
+
+
+def seen_by(n=6, seed=0):
+    """What a network might say of `n` pictures: views of the whole, parts, and how far these are seen."""
+    rng = torch.Generator().manual_seed(seed)
+    out = {"neck": (n, 8), "stripes": (n, 4, 3), "parts": (n, 6, 5), "visible": (n, 6)}
+    return {key: torch.randn(shape, generator=rng).requires_grad_() for key, shape in out.items()}
+
+
+def test_parts_learn_from_the_similarity_that_re_ranks():
+    out, identities = seen_by(), torch.tensor([0, 0, 0, 1, 1, -1])
+    loss = match_loss(out, identities, ("neck", "stripes"), temperature=0.1)
+    views = [out["neck"], torch.nn.functional.normalize(out["stripes"], dim=2).flatten(1)]
+    whole = torch.cat([torch.nn.functional.normalize(view, dim=1) for view in views], 1)
+    items = Embeddings.of(*(x.detach().numpy() for x in (whole, out["parts"], out["visible"].sigmoid())))
+    similarity = np.stack([part_similarity(items[i], items) for i in range(5)])[:, :5]
+    ids = identities[:5].numpy()
+    terms = []
+    for i in range(5):
+        same = (ids == ids[i]) & (np.arange(5) != i)
+        gap = similarity[i][ids != ids[i]].max() - similarity[i][same].min()
+        terms.append(0.5 * np.log1p(np.exp(gap / 0.1)))
+    np.testing.assert_allclose(loss.item(), np.mean(terms), rtol=1e-4)
+    loss.backward()
+    assert out["parts"].grad[:5].abs().sum() > 0
+    assert out["parts"].grad[5].abs().sum() == 0, "nobody's parts are matched"
+    assert out["neck"].grad is None, "the whole stands still"
+    assert out["visible"].grad is None
+
+
+def test_nobody_to_match_costs_nothing():
+    out = seen_by()
+    for identities in (torch.full((6,), -1), torch.arange(6), torch.zeros(6, dtype=int)):
+        loss = match_loss(out, identities, ("neck",))
+        assert loss.item() == 0
+        loss.backward()
