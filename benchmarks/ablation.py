@@ -16,7 +16,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -109,7 +109,7 @@ class Partial(GPNRecipe):
 class Trained(GraphPoseNetwork):
     """A row's network as a backend: neck and stripes side by side, and parts where it has any."""
 
-    views = ("neck", "stripes")
+    views: ClassVar[dict[str, float]] = {"neck": 1.0, "stripes": 1.0}
 
     def __init__(self, row: Row, weights: Path) -> None:
         self.card = replace(
