@@ -255,9 +255,9 @@ def part_identity_loss(model: Any, out: dict[str, Any], identities: Tensor, visi
 def match_loss(out: dict[str, Any], identities: Tensor, views: Sequence[str], temperature: float = 0.1) -> Tensor:
     """Batch-hard triplets on the similarity that re-ranks by parts, `reid.search.parts.part_similarity`.
 
-    A part learns what the whole, made of `views` and standing still here, gets wrong, and only from pairs that both
-    show it. After Somers et al., "Body Part-Based Representation Learning for Occluded Person Re-Identification", WACV
-    2023.
+    A part learns what the whole, made of `views` of one length and standing still here, gets wrong, and only from pairs
+    that both show it. After Somers et al., "Body Part-Based Representation Learning for Occluded Person
+    Re-Identification", WACV 2023.
     """
     who = identities >= 0
     same = identities[who][:, None] == identities[who]
