@@ -6,7 +6,7 @@ photos bring clothes. Every batch holds some of each group, and every loss count
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from models.gpn.anatomy import MIRRORED, PARTS
 from models.gpn.network import GPN, GPNConfig
+from reid.backends.gpn import Gpn, GpnSynthetic
 from reid.backends.precision import autocast
 from reid.training.augmentation import Augmentation, augment
 from reid.training.body_losses import (
@@ -210,8 +211,8 @@ class GPNRecipe:
         visible = F.binary_cross_entropy_with_logits(out["visible"], target, reduction="none")
         losses["visible"] = 0.5 * (visible * known).sum() / known.sum().clamp(min=1)
         losses["parts"] = part_identity_loss(model, out, identities, torch.where(known, target, 0.5))
-        views = ("neck", "stripes") if taught is None else ("neck", "embedding", "stripes")
-        losses["match"] = match_loss(out, identities, views)
+        backend = GpnSynthetic if taught is None else Gpn
+        losses["match"] = match_loss(out, identities, backend.views)
         if taught is not None and self.teach > 0:
             losses |= {k: self.teach * v for k, v in follow_teacher(out["embedding"], taught).items()}
         return losses
@@ -252,17 +253,18 @@ def part_identity_loss(model: Any, out: dict[str, Any], identities: Tensor, visi
     return 0.5 * total / weight
 
 
-def match_loss(out: dict[str, Any], identities: Tensor, views: Sequence[str], temperature: float = 0.1) -> Tensor:
+def match_loss(out: dict[str, Any], identities: Tensor, views: Mapping[str, float], temperature: float = 0.1) -> Tensor:
     """Batch-hard triplets on the similarity that re-ranks by parts, `reid.search.parts.part_similarity`.
 
-    A part learns what the whole, made of `views` of one length and standing still here, gets wrong, and only from pairs
-    that both show it. After Somers et al., "Body Part-Based Representation Learning for Occluded Person
+    A part learns what the whole, made of `views` of the backend's lengths and standing still here, gets wrong, and only
+    from pairs that both show it. After Somers et al., "Body Part-Based Representation Learning for Occluded Person
     Re-Identification", WACV 2023.
     """
     who = identities >= 0
     same = identities[who][:, None] == identities[who]
     wholes = [F.normalize(F.normalize(out[view][who].detach(), dim=-1).flatten(1), dim=1) for view in views]
-    whole = torch.stack([vector @ vector.T for vector in wholes]).mean(0)
+    weights = [length**2 / sum(x**2 for x in views.values()) for length in views.values()]
+    whole = sum(weight * vector @ vector.T for weight, vector in zip(weights, wholes, strict=True))
     parts = F.normalize(out["parts"][who], dim=2)
     seen = out["visible"][who].detach().sigmoid()
     shared = torch.minimum(seen[:, None], seen)  # (N, N, P)

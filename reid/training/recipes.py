@@ -1,7 +1,7 @@
 """Recipes by name: from folders on the command line to a run.
 
-Folders come as NAME=DIR. What teachers said of a set comes beside it, as NAME.embeddings=FILE.npz (names, vectors) and
-NAME.poses=FILE.npz (see `sources.with_teachers`).
+Folders come as NAME=DIR. What teachers said of a set comes beside it, as NAME.embeddings=FILE.npz (names, vectors),
+NAME.blends=FILE.npz (see `blends.read_blends`) and NAME.poses=FILE.npz (see `sources.with_teachers`).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from reid.datasets.coco import read_coco
 from reid.errors import DatasetError, UnknownNameError
 from reid.training import finders, nobody, scenes, sources
 from reid.training.augmentation import DRAWN, THINGS, Augmentation
+from reid.training.blends import join_blends, read_blends
 from reid.training.dpsnet import SIZE, SceneRecipe, parsing_figures
 from reid.training.faster_rcnn import FasterRCNNRecipe
 from reid.training.frames import Cutouts, WindowSettings
@@ -35,6 +36,9 @@ from reid.training.trunk import TrunkRecipe
 
 REAL = ("market1501", "cuhk03")
 """Sets with identities, in the order they are read."""
+
+TEACHERS = ("embeddings", "blends", "poses")
+"""What teachers may have said of a set."""
 
 MOST_STEPS = 512
 """An epoch of bodies has no more: over tens of thousands of rendered people, one pass would take half an hour."""
@@ -79,7 +83,7 @@ def train(
         raise UnknownNameError(f"There is no recipe {name!r}; there are {', '.join(RECIPES)}.")
     known = {*REAL, *finders.DATA, "rendered", "ccp", "camvid", "camvid-val", "streets", "caltech101"}
     for key in data if name != "retrieval" else ():  # which reads any folder under any name
-        if key.split(".")[0] not in known or (("." in key) and key.split(".")[1] not in ("embeddings", "poses")):
+        if key.split(".")[0] not in known or (("." in key) and key.split(".")[1] not in TEACHERS):
             raise UnknownNameError(f"--data {key}=... is not known; there are {', '.join(sorted(known))}.")
     return fit(RECIPES[name](data, settings or Settings()), run, resume=resume, stop_after=stop_after, say=say)
 
@@ -101,6 +105,7 @@ def trunk(data: Mapping[str, Path], settings: Settings) -> Recipe:
     people = read_people([(table.paths, table.identities) for table in tables], size, taught)
     return TrunkRecipe(
         people,
+        blends=join_blends([(table.blends, len(table.paths)) for table in tables]),
         things=_labelled("caltech101", data, size) if "caltech101" in data else None,
         augmentation=None if any(name in data for name in REAL) else DRAWN,
         epochs=settings.epochs or 60,
@@ -265,7 +270,14 @@ def _real(data: Mapping[str, Path], mask: tuple[int, int]) -> list[Table]:
             raise DatasetError(f"{data[name]} has no picture to train on; name the folder of {name}'s training split.")
         table = sources.unlabelled(samples, mask)
         embeddings, poses = data.get(f"{name}.embeddings"), data.get(f"{name}.poses")
-        tables.append(sources.with_teachers(table, embeddings, poses) if embeddings or poses else table)
+        table = sources.with_teachers(table, embeddings, poses) if embeddings or poses else table
+        if f"{name}.blends" in data:
+            if embeddings is None:
+                raise DatasetError(
+                    f"Blends need what the teacher says of single pictures too; give --data {name}.embeddings=FILE."
+                )
+            table.blends = read_blends(data[f"{name}.blends"], [path.name for path in table.paths])
+        tables.append(table)
     return tables
 
 

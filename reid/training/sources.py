@@ -14,6 +14,7 @@ from models.gpn.anatomy import JOINTS
 from reid.datasets import Sample
 from reid.errors import DatasetError
 from reid.rendering.truth import load_mask, read_truth
+from reid.training.blends import Blends
 from reid.training.body_losses import COARSE_PARSE, FULL_PARSE, NO_PARSE, SILHOUETTE, UNKNOWN, Bodies
 from reid.training.people import People, read_people
 
@@ -46,6 +47,7 @@ class Table:
         joints, xyz, masks, scheme: as in `Bodies`, numpy.
         taught: (N, D) float32 or None.
         boxes: (N, 4) float32, the part of each file that is meant, as fractions; None for whole files.
+        blends: of these pictures, with what a teacher said of them; or None.
     """
 
     paths: list[Path]
@@ -56,6 +58,7 @@ class Table:
     scheme: np.ndarray
     taught: np.ndarray | None = None
     boxes: np.ndarray | None = None
+    blends: Blends | None = None
 
 
 def unlabelled(samples: Sequence[Sample], mask_size: tuple[int, int]) -> Table:

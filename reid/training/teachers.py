@@ -1,6 +1,7 @@
 """What teachers say of people, kept in a file so that training asks them once.
 
     python -m reid.training.teachers embeddings FOLDER --model person-reidentification-retail-0277.xml --out FILE.npz
+    python -m reid.training.teachers blends FOLDER --model person-reidentification-retail-0277.xml --out FILE.npz
     python -m reid.training.teachers poses FOLDER --model pose_landmark_full.tflite --out FILE.npz
 
 Teachers are public networks that no part of this project ships: a person re-identification network in OpenVINO's format
@@ -24,6 +25,7 @@ from reid.datasets.folders import walk
 from reid.embedding import l2_normalise
 from reid.errors import DatasetError
 from reid.images import load_image
+from reid.training.blends import blend, draw
 
 PERSON = (256, 128)
 """Height and width that the re-identification network takes."""
@@ -129,10 +131,11 @@ def blazepose(path: Path) -> See:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m reid.training.teachers", description=__doc__.split("\n")[0])
-    parser.add_argument("what", choices=("embeddings", "poses"))
+    parser.add_argument("what", choices=("embeddings", "blends", "poses"))
     parser.add_argument("folder", type=Path)
     parser.add_argument("--model", type=Path, required=True, metavar="FILE")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.npz")
+    parser.add_argument("--count", type=int, default=20_000, help="how many blends")
     options = parser.parse_args()
     files = [path for _, path in walk(options.folder)]
     if not files:
@@ -141,6 +144,15 @@ def main() -> None:
     pictures = (load_image(path) for path in tqdm(files, file=sys.stderr))
     if options.what == "embeddings":
         np.savez(options.out, names=names, vectors=embeddings(pictures, openvino_network(options.model)))
+        return
+    if options.what == "blends":
+        pairs, shares, cuts = draw(len(files), options.count, np.random.default_rng(1))
+        blended = (
+            blend(*(cv2.resize(load_image(files[i]), PERSON[::-1]) for i in pair), share, float(cut))
+            for pair, share, cut in zip(tqdm(pairs, file=sys.stderr), shares, cuts, strict=True)
+        )
+        vectors = embeddings(blended, openvino_network(options.model))
+        np.savez(options.out, names=names, pairs=pairs, shares=shares, cuts=cuts, vectors=vectors)
         return
     see = blazepose(options.model)
     bodies = [pose(picture, see) for picture in pictures]

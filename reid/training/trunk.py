@@ -5,13 +5,16 @@ al., "In Defense of the Triplet Loss", 2017), and two that follow the teacher: i
 neighbourhoods (Kullback-Leibler divergence of similarity rows within the batch; Park et al., "Relational Knowledge
 Distillation", CVPR 2019, in spirit).
 
-Things may come beside the people: their classes by softmax on a neck of the same trunk, and what a teacher of things
+Blends of the pictures may come beside the people, of which the teacher alone says who they are.
+
+Things may come beside them too: their classes by softmax on a neck of the same trunk, and what a teacher of things
 says of them. A trunk that saw people alone puts a beach beside a bus.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +30,7 @@ from models.gpn.fea_net import FeaNet
 from models.trunk import TrunkConfig
 from reid.backends.precision import autocast
 from reid.training.augmentation import THINGS, Augmentation, augment
+from reid.training.blends import Blends
 from reid.training.imprint import imprint
 from reid.training.labelled import Labelled
 from reid.training.people import People, identity_batches
@@ -34,10 +38,10 @@ from reid.training.schedule import adamw, warm_cosine
 
 
 class Batch(NamedTuple):
-    """A step's pictures, (P + T, 3, H, W): people, and after them things where a run has any.
+    """A step's pictures, (P + B + T, 3, H, W): people, and after them blends and things where a run has any.
 
-    Identities are (P,), `taught` is what the people's teacher said, (P, D); `labels` (T,) and `told` (T, E) are the
-    same of the things.
+    Identities are (P,), `taught` is what the teacher said of people and blends, (P + B, D); `labels` (T,) and `told`
+    (T, E) are what is known of the things.
     """
 
     pictures: Tensor
@@ -69,7 +73,8 @@ class TrunkTraining(nn.Module):
 class TrunkRecipe:
     """See the module's text. `people` holds pictures at the size this run trains at; the first share `grow` of the
     epochs sees them at three quarters of it, which takes little more than half the time (progressive resizing).
-    `things` are of the same size; a batch has `batch_things` of them beside its people, two of a class.
+    A batch has `batch_blends` of the `blends`, made of the people's pictures, and `batch_things` of the `things`, which
+    are of the same size, two of a class.
     """
 
     name = "trunk"
@@ -79,6 +84,7 @@ class TrunkRecipe:
         people: People,
         *,
         epochs: int,
+        blends: Blends | None = None,
         things: Labelled | None = None,
         start: Path | None = None,
         config: TrunkConfig | None = None,
@@ -87,6 +93,7 @@ class TrunkRecipe:
         warm_up: float = 0.03,
         batch_people: int = 16,
         batch_views: int = 4,
+        batch_blends: int = 32,
         batch_things: int = 16,
         teach: float = 1.0,
         grow: float = 0.0,
@@ -94,9 +101,11 @@ class TrunkRecipe:
         validation: Any = None,
         evaluate_every: int = 5,
     ) -> None:
-        self.people, self.things, self.epochs, self.start, self.config = people, things, epochs, start, config
+        self.people, self.blends, self.things = people, blends, things
+        self.epochs, self.start, self.config = epochs, start, config
         self.rate, self.weight_decay, self.warm_up = rate, weight_decay, warm_up
-        self.batch_people, self.batch_views, self.batch_things = batch_people, batch_views, batch_things
+        self.batch_people, self.batch_views = batch_people, batch_views
+        self.batch_blends, self.batch_things = batch_blends, batch_things
         self.teach, self.grow = teach, grow
         self.augmentation = augmentation or Augmentation()
         self.validation, self.evaluate_every = validation, evaluate_every
@@ -124,17 +133,33 @@ class TrunkRecipe:
         rng = np.random.default_rng([7, epoch])
         people, steps = self.people, self.steps(epoch)
         size = _shrunk(people.pictures.shape[1:3]) if epoch < self.grow * self.epochs else None
-        things = self._things(epoch, size)
+        things, blends = self._things(epoch, size), self._blends(epoch, size)
         for index in identity_batches(people.identities, self.batch_people, self.batch_views, rng, steps):
             pictures = augment(people.pictures[index], rng, self.augmentation, size=size).pictures
             taught = None if people.taught is None else torch.from_numpy(people.taught[index])
             identities = torch.from_numpy(people.identities[index])
+            if self.blends is not None and taught is not None:
+                blended, said = next(blends)
+                pictures = torch.cat([pictures, blended]).contiguous(memory_format=torch.channels_last)
+                taught = torch.cat([taught, said])
             if self.things is None:
                 yield Batch(pictures, identities, taught)
                 continue
             seen, labels, told = next(things)
             both = torch.cat([pictures, seen]).contiguous(memory_format=torch.channels_last)
             yield Batch(both, identities, taught, labels, told)
+
+    def _blends(self, epoch: int, size: tuple[int, int] | None) -> Iterator[tuple[Tensor, Tensor]]:
+        """Blends for each step of an epoch, drawn apart; nothing covers them, for the teacher saw them whole."""
+        blends = self.blends
+        if blends is None:
+            return
+        rng = np.random.default_rng([9, epoch])
+        strength = replace(self.augmentation, erase=0.0, block=0.0, paste=0.0)
+        for _ in range(self.steps(epoch)):
+            index = rng.integers(len(blends), size=self.batch_blends)
+            blended = np.stack([blends.picture(self.people.pictures, i) for i in index])
+            yield augment(blended, rng, strength, size=size).pictures, torch.from_numpy(blends.taught[index])
 
     def _things(self, epoch: int, size: tuple[int, int] | None) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
         """Things for each step of an epoch, drawn apart from the people, whom they do not change."""
@@ -167,9 +192,10 @@ class TrunkRecipe:
         neck = out["neck"].float()
         losses["triplet"] = self.triplet(neck, identities, self.miner(neck, identities))
         if taught is not None and self.teach > 0:
-            losses |= {k: self.teach * v for k, v in follow_teacher(out["embedding"].float(), taught).items()}
+            embedding = whole["embedding"][: len(taught)].float()
+            losses |= {k: self.teach * v for k, v in follow_teacher(embedding, taught).items()}
         if batch.labels is not None:
-            losses |= self._thing_losses(model, whole["neck"][len(identities) :].float(), batch.labels, batch.told)
+            losses |= self._thing_losses(model, whole["neck"][-len(batch.labels) :].float(), batch.labels, batch.told)
         return losses
 
     def _thing_losses(self, model: Any, neck: Tensor, labels: Tensor, told: Tensor | None) -> dict[str, Tensor]:

@@ -97,9 +97,10 @@ def seen_by(n=6, seed=0):
 
 def test_parts_learn_from_the_similarity_that_re_ranks():
     out, identities = seen_by(), torch.tensor([0, 0, 0, 1, 1, -1])
-    loss = match_loss(out, identities, ("neck", "stripes"), temperature=0.1)
+    loss = match_loss(out, identities, {"neck": 2.0, "stripes": 1.0}, temperature=0.1)
     views = [out["neck"], torch.nn.functional.normalize(out["stripes"], dim=2).flatten(1)]
     whole = torch.cat([torch.nn.functional.normalize(view, dim=1) for view in views], 1)
+    whole[:, : out["neck"].shape[1]] *= 2
     items = Embeddings.of(*(x.detach().numpy() for x in (whole, out["parts"], out["visible"].sigmoid())))
     similarity = np.stack([part_similarity(items[i], items) for i in range(5)])[:, :5]
     ids = identities[:5].numpy()
@@ -119,6 +120,6 @@ def test_parts_learn_from_the_similarity_that_re_ranks():
 def test_nobody_to_match_costs_nothing():
     out = seen_by()
     for identities in (torch.full((6,), -1), torch.arange(6), torch.zeros(6, dtype=int)):
-        loss = match_loss(out, identities, ("neck",))
+        loss = match_loss(out, identities, {"neck": 1.0})
         assert loss.item() == 0
         loss.backward()

@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from models.gpn.fea_net import FeaNet
 from models.trunk import TrunkConfig
+from reid.training.blends import Blends
 from reid.training.labelled import Labelled
 from reid.training.loop import fit
 from reid.training.people import People
@@ -118,3 +119,52 @@ def test_things_change_nothing_about_the_people_drawn():
     assert torch.equal(alone.pictures, both.pictures[:count])
     assert torch.equal(alone.identities, both.identities)
     assert len(both.pictures) == count + len(both.labels)
+
+
+def blends_of(people, count=6):
+    """The upper half of one person over the lower half of another; the teacher sees half of each."""
+    rng = np.random.default_rng(2)
+    pairs = rng.integers(len(people), size=(count, 2))
+    taught = people.taught[pairs].mean(1)
+    taught /= np.linalg.norm(taught, axis=1, keepdims=True)
+    return Blends(pairs, np.tile(np.float32([1, 0]), (count, 1)), np.full(count, 0.5, np.float32), taught)
+
+
+def test_blends_stand_between_people_and_things_and_change_neither():
+    people, rng = coloured_people(), np.random.default_rng(1)
+    things = Labelled(rng.integers(0, 256, (8, 64, 32, 3), np.uint8), np.arange(8) % 4, ("a", "b", "c", "d"))
+    blends = blends_of(people)
+
+    def first(blends):
+        recipe = TrunkRecipe(people, blends=blends, things=things, epochs=1, batch_people=4, batch_blends=5)
+        return next(recipe.batches(0))
+
+    without, with_blends = first(None), first(blends)
+    count = len(without.identities)
+    assert torch.equal(without.pictures[:count], with_blends.pictures[:count])
+    assert torch.equal(without.pictures[count:], with_blends.pictures[count + 5 :])
+    assert torch.equal(with_blends.taught[:count], without.taught)
+    for row in with_blends.taught[count:].numpy():
+        assert np.abs(blends.taught - row).sum(1).min() == 0
+    assert torch.equal(without.identities, with_blends.identities)
+
+
+def test_the_teacher_is_followed_on_blends_too(tmp_path):
+    people = coloured_people()
+    blends = blends_of(people, 30)
+    recipe = TrunkRecipe(people, blends=blends, epochs=12, config=TINY, batch_people=4, batch_blends=8, rate=3e-3)
+    recipe.build = build_with_dim(recipe, 16)
+    weights = fit(recipe, tmp_path, say=lambda line: None)
+    net = FeaNet(TINY, dim=16).eval()
+    rows = torch.from_numpy(np.stack([blends.picture(people.pictures, i) for i in range(len(blends))]))
+    mean, std = (torch.tensor(x)[:, None, None] for x in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+    x = (rows.permute(0, 3, 1, 2).float() / 255 - mean) / std
+
+    def agrees():
+        with torch.inference_mode():
+            said = torch.nn.functional.normalize(net(x)["embedding"], dim=1)
+        return (said * torch.from_numpy(blends.taught)).sum(1).mean().item()
+
+    before = agrees()
+    net.load_state_dict(load_file(weights))
+    assert agrees() > before + 0.2
