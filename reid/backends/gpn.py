@@ -219,7 +219,7 @@ class Gpn(GraphPoseNetwork):
         True,
         GraphPoseNetwork.views,
     )
-    weights_sha256 = "b714fa8107a9e6050abefaa078613a12ef2a89bfd5e2ec69bd2baff3c1e1945e"
+    weights_sha256 = "f496a6cacac50f342d57f31d387ea2eac5eeb3098845ba235dc1898ebf1f73d3"
 
 
 class GpnSynthetic(GraphPoseNetwork):
