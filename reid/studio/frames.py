@@ -76,7 +76,7 @@ def _is_crop(found: Boxes, chosen: np.ndarray, size: tuple[int, int]) -> bool:
 def _note(labels: Sequence[str], more: bool) -> str:
     people = sum(label == "person" for label in labels)
     if not labels:
-        return "Nobody is found in this picture. Draw a box around whom or what you are looking for."
+        return "Nobody is found in this picture. Open it here to draw a box around what you are looking for."
     if more:
         return (
             f"More than {len(labels)} people and objects: the best {len(labels)} are shown. Click one, or draw a box."

@@ -75,7 +75,7 @@ def look(studio: Studio, path: Path | None) -> tuple[Frame | None, str]:
 
 
 def markup(frame: Frame, source: str) -> str:
-    """The frame with its boxes."""
+    """The frame with its boxes; folded where it has none, since most such pictures are meant as a whole."""
     width, height = frame.size
     buttons = []
     rows = zip(frame.boxes, frame.labels, frame.scores, strict=True)
@@ -88,10 +88,11 @@ def markup(frame: Frame, source: str) -> str:
         about = attributes(data_pick=i, aria_pressed="false", aria_label=says, title=says, style=place)
         inside = ' class="pw-inside"' if y0 < 0.06 * height else ""  # above the frame's edge a number would be cut off
         buttons.append(f'<button type="button"{about}><b{inside}>{i + 1}</b></button>')
-    return (
-        f'<div class="pw-finder" style="--aspect:{width / height:.4f}"><div data-frame>'
-        f'<img src="{esc(source)}" alt="" draggable="false">{"".join(buttons)}</div>{note(frame.note)}</div>'
-    )
+    picture = f'<div data-frame><img src="{esc(source)}" alt="" draggable="false">{"".join(buttons)}</div>'
+    about = attributes(class_="pw-finder", style=f"--aspect:{width / height:.4f}")
+    if not frame.boxes:
+        return f'<details{about}><summary class="pw-note">{esc(frame.note)}</summary>{picture}</details>'
+    return f"<div{about}>{picture}{note(frame.note)}</div>"
 
 
 def chosen(event: gr.EventData, frame: Frame | None) -> Box | None:

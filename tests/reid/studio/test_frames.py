@@ -57,7 +57,7 @@ def test_nobody_is_said_with_what_to_do():
     frame = look(Finder(), PICTURE)
     assert frame.needs_choice
     assert "Nobody" in frame.note
-    assert "Draw a box" in frame.note
+    assert "draw a box" in frame.note
     assert "No person" in look(Finder(([30, 0, 90, 50], "car", 0.9)), PICTURE).note
 
 

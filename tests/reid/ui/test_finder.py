@@ -21,6 +21,13 @@ def test_boxes_lie_where_they_were_found():
     assert "Click &lt;whom&gt;." in shown
 
 
+def test_a_frame_without_boxes_is_folded():
+    shown = finder.markup(Frame((200, 100), (), (), (), True, "Nobody <here>."), "data:,")
+    assert re.fullmatch(r"<details.*</details>", shown)
+    assert '<summary class="pw-note">Nobody &lt;here&gt;.</summary>' in shown
+    assert "<details" not in finder.markup(FRAME, "data:,")
+
+
 def test_a_click_and_a_drawn_box():
     assert finder.chosen(gr.EventData(None, {"index": 1}), FRAME) == (0, 0, 200, 100)
     assert finder.chosen(gr.EventData(None, {"box": [0.1, 0.2, 0.5, 1.0]}), FRAME) == pytest.approx((20, 20, 100, 100))
