@@ -56,7 +56,8 @@ def draw(n: int, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.n
 def blend(first: np.ndarray, second: np.ndarray, shares: np.ndarray, cut: float) -> np.ndarray:
     """Two pictures (H, W, 3) uint8 as one: `shares` of the first above and below the height `cut`."""
     height = len(first)
-    share = np.where(np.arange(height) < cut * height, *np.asarray(shares, np.float32))[:, None, None]
+    above, below = np.asarray(shares, np.float32)
+    share = np.where(np.arange(height) < cut * height, above, below)[:, None, None]
     return (share * first + (1 - share) * second).round().astype(np.uint8)
 
 

@@ -147,9 +147,13 @@ def main() -> None:
         return
     if options.what == "blends":
         pairs, shares, cuts = draw(len(files), options.count, np.random.default_rng(1))
+
+        def picture(i: int) -> np.ndarray:
+            return cv2.resize(load_image(files[i]), PERSON[::-1])
+
         blended = (
-            blend(*(cv2.resize(load_image(files[i]), PERSON[::-1]) for i in pair), share, float(cut))
-            for pair, share, cut in zip(tqdm(pairs, file=sys.stderr), shares, cuts, strict=True)
+            blend(picture(first), picture(second), share, float(cut))
+            for (first, second), share, cut in zip(tqdm(pairs, file=sys.stderr), shares, cuts, strict=True)
         )
         vectors = embeddings(blended, openvino_network(options.model))
         np.savez(options.out, names=names, pairs=pairs, shares=shares, cuts=cuts, vectors=vectors)
