@@ -1,6 +1,8 @@
 """What sparse convolution saves: by layer, on DPSNet's local path, on the whole network; and what it costs in mIoU.
 
-Frames are drawn, 480x360, and magnified to 576x432 as the backend does it; the rival takes them as they are.
+Frames are drawn, 480x360, and magnified to 576x432 as the backend does it; the rival takes them as they are, and so
+does DPSNet once. Networks compute as `parse` has them, the context path in bfloat16 where that is fast; the rival in
+single precision, and in bfloat16.
 Runs are measured in turn, so that a busy machine slows all alike, and the best of many rounds counts: processor time of
 one thread, then wall clock of all. mIoU needs weights that ship and CamVid, whose folder PARTWISE_CAMVID names.
 """
@@ -22,6 +24,7 @@ from torch import Tensor
 from models.dpsnet import DPSNet, LocalPath, Rulebook, active_sites
 from models.dpsnet.network import CELL, Grid
 from reid.backends.dpsnet import AREA, DPSNetScenes
+from reid.backends.precision import autocast
 
 SHARES = (0.125, 0.25, 0.5, 0.75, 1.0)
 ROUNDS = 15
@@ -73,16 +76,26 @@ def _networks(what: str, clock: Callable[[], float]) -> None:
         table = one.local(picture, grid)
         return table if one.dense else grid.sites.scatter(table)
 
-    runs: list[Callable[[], object]] = [lambda: local(twin, 1.0), lambda: twin(picture), lambda: rival(plain)]
+    def whole(one: DPSNet, frame: Tensor = picture, share: float | None = None) -> object:
+        return one(frame, share, autocast())
+
+    def quick_rival() -> object:
+        with autocast():
+            return rival(plain)
+
+    runs: list[Callable[[], object]] = [lambda: local(twin, 1.0), lambda: whole(twin), lambda: whole(net, plain)]
+    runs += [lambda: rival(plain), quick_rival]
     for share in SHARES:
-        runs += [lambda share=share: local(net, share), lambda share=share: net(picture, share)]
-    dense_local, dense_whole, other, *rest = _measure(runs, clock)
+        runs += [lambda share=share: local(net, share), lambda share=share: whole(net, share=share)]
+    dense_local, dense_whole, as_it_is, other, other_quick, *rest = _measure(runs, clock)
     print(f"\n| {what}, a frame of 480x360 | local path | dense twin / this | whole network |")
     print("| --- | --- | --- | --- |")
     print(f"| dense twin | {dense_local:.1f} | 1.00 | {dense_whole:.1f} |")
-    for share, path, whole in zip(SHARES, rest[::2], rest[1::2], strict=True):
-        print(f"| {share:.1%} active | {path:.1f} | {dense_local / path:.2f} | {whole:.1f} |")
-    print(f"| LR-ASPP MobileNetV3-Large | | | {other:.1f} |", flush=True)
+    for share, path, all_of_it in zip(SHARES, rest[::2], rest[1::2], strict=True):
+        print(f"| {share:.1%} active | {path:.1f} | {dense_local / path:.2f} | {all_of_it:.1f} |")
+    print(f"| {net.config.active:.1%} active, the frame as it is | | | {as_it_is:.1f} |")
+    print(f"| LR-ASPP MobileNetV3-Large | | | {other:.1f} |")
+    print(f"| the same in bfloat16 where that is fast | | | {other_quick:.1f} |", flush=True)
 
 
 def _figures() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from reid.backends.precision import autocast
 from reid.backends.registry import Card, Parse, register
 from reid.backends.shipped import ShippedNetwork
 from reid.backends.tensors import to_tensor
@@ -82,7 +83,11 @@ class Look:
 
 
 class ScenePath(ShippedNetwork):
-    """DPSNet on pictures of any size and aspect; a subclass names its weights."""
+    """DPSNet on pictures of any size and aspect; a subclass names its weights.
+
+    `parse` has the context path compute in bfloat16 where that is fast: labels hardly change. Vectors would, from one
+    processor to another, and are reckoned in single precision.
+    """
 
     def build(self) -> Any:
         from models.dpsnet import DPSNet
@@ -99,7 +104,7 @@ class ScenePath(ShippedNetwork):
         return self._describe(pictures, parse=False)[0]
 
     def parse(self, picture: np.ndarray) -> Parse:
-        look = self._look(picture)
+        look = self._look(picture, quick=True)
         labels = _LabelMap(look)
         for tile in look.tiles:
             labels.add(tile)
@@ -136,7 +141,7 @@ class ScenePath(ShippedNetwork):
                 parses.append(labels.at(picture.shape[0], picture.shape[1]))
         return Embeddings.of(global_, parts, visibility), parses
 
-    def _look(self, picture: np.ndarray) -> Look:
+    def _look(self, picture: np.ndarray, quick: bool = False) -> Look:
         height, width = picture.shape[:2]
         short = min(height, width)
         scale = min(MAX_SCALE, max(math.sqrt(AREA / (height * width)), min(1.0, MIN_SHORT / short)))
@@ -144,9 +149,9 @@ class ScenePath(ShippedNetwork):
         if size != (height, width):
             how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
             picture = cv2.resize(picture, size[::-1], interpolation=how)
-        return Look(*size, scale, self._tiles(picture))
+        return Look(*size, scale, self._tiles(picture, quick))
 
-    def _tiles(self, picture: np.ndarray) -> Iterator[Tile]:
+    def _tiles(self, picture: np.ndarray, quick: bool) -> Iterator[Tile]:
         import torch
 
         height, width = (-(-side // 8) * 8 for side in picture.shape[:2])
@@ -157,7 +162,8 @@ class ScenePath(ShippedNetwork):
                 if below or beside:
                     tile = cv2.copyMakeBorder(tile, 0, below, 0, beside, cv2.BORDER_REPLICATE)
                 with torch.inference_mode():
-                    out = self._net(to_tensor([tile], tile.shape[:2]))
+                    tensor = to_tensor([tile], tile.shape[:2])
+                    out = self._net(tensor, autocast=autocast() if quick else None)
                 y0, y1 = _inner(top, bottom, height)
                 x0, x1 = _inner(left, right, width)
                 logits = out["logits"][0, :, 2 * y0 : 2 * y1, 2 * x0 : 2 * x1].permute(1, 2, 0)

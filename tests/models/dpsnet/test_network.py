@@ -91,6 +91,20 @@ def test_every_parameter_gets_a_gradient():
         assert not [name for name in without if name.endswith("weight")]
 
 
+def test_autocast_reaches_the_context_path_alone():
+    net, picture = opened(DPSNet()).eval(), torch.randn(1, 3, 64, 96)
+    seen = []
+    for path in (net.local, net.context.stem):
+        path.register_forward_hook(lambda _module, _given, out: seen.append(out.dtype))
+    with torch.inference_mode():
+        quick = net(picture, autocast=torch.autocast("cpu", torch.bfloat16))
+        exact = net(picture)
+    assert seen == [torch.float32, torch.bfloat16, torch.float32, torch.float32]
+    for name, x in quick.items():
+        assert x.dtype == torch.float32
+        torch.testing.assert_close(x, exact[name], rtol=0, atol=0.05 * float(exact[name].abs().max()))
+
+
 def test_fusing_the_norms_changes_no_answer():
     net = opened(DPSNet(TINY)).train()
     for _ in range(3):

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from models.dpsnet import DPSNet
-from reid.backends import Parse, cards
+from reid.backends import Parse, cards, precision
 from reid.backends import dpsnet as module
 from reid.backends.dpsnet import CLASSES, FEATURES, LEAST, PALETTE, DPSNetScenes, describe, scene_words
 from reid.backends.weights import WEIGHTS
@@ -51,7 +51,7 @@ class TestParse:
     def test_a_frame_of_the_right_area_is_not_resampled(self, backend):
         picture = textured(432, 576)
         with torch.inference_mode():
-            logits = backend._net(module.to_tensor([picture], (432, 576)))["logits"]
+            logits = backend._net(module.to_tensor([picture], (432, 576)), autocast=precision.autocast())["logits"]
         fine = torch.nn.functional.interpolate(logits, scale_factor=4, mode="bilinear", align_corners=False)
         agree = backend.parse(picture).labels == fine.argmax(1)[0].numpy()
         assert agree.mean() > 0.999  # rounding decides ties
@@ -96,7 +96,7 @@ class TestParse:
         """A network that calls red sky and green road: its map must be the picture's own, at every scale."""
 
         class Colours(torch.nn.Module):
-            def forward(self, x):
+            def forward(self, x, autocast=None):
                 small = torch.nn.functional.avg_pool2d(x, 4)
                 logits = torch.full((1, len(CLASSES), *small.shape[2:]), -9.0)
                 logits[:, 0], logits[:, 3] = small[:, 0], small[:, 1]
@@ -130,7 +130,7 @@ class TestEmbedding:
         picture = textured(100, 140)
         embeddings, (parse,) = backend.embed_and_parse([picture])
         np.testing.assert_array_equal(embeddings.global_, backend.embed([picture]).global_)
-        np.testing.assert_array_equal(parse.labels, backend.parse(picture).labels)
+        assert (parse.labels == backend.parse(picture).labels).mean() > 0.99  # which may compute in bfloat16
 
     def test_no_pictures_give_no_vectors(self, backend):
         found = backend.embed([])

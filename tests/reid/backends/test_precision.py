@@ -1,4 +1,4 @@
-"""bfloat16 is used where the processor has it, and moves no box by more than a hair."""
+"""bfloat16 is used where the processor has it, and moves no box and no label by more than a hair."""
 
 from pathlib import Path
 
@@ -53,3 +53,25 @@ def test_a_finder_finds_the_same_in_both(monkeypatch):
     assert len(sure[0]) == len(sure[1])
     coarse, fine = (boxes.xyxy[kept] for boxes, kept in zip(found.values(), sure, strict=True))
     assert (box_iou(torch.from_numpy(coarse), torch.from_numpy(fine)).amax(1) > 0.9).all()
+
+
+def test_a_parser_says_nearly_the_same_in_both_and_its_vectors_stay(monkeypatch):
+    parser, frame = backends.get("dpsnet"), load_image(SCENE)
+    parser.load()
+    seen = []
+    labels, vectors = {}, {}
+    paths = parser._net.local, parser._net.context.stem
+    handles = [path.register_forward_hook(lambda _module, _given, out: seen.append(out)) for path in paths]
+    for fast in (True, False):
+        monkeypatch.setattr(precision, "bf16_is_fast", lambda fast=fast: fast)
+        vectors[fast] = parser.embed([frame]).global_
+        assert [x.dtype for x in seen] == [torch.float32] * 2
+        seen.clear()
+        labels[fast] = parser.parse(frame).labels
+        # The local path comes first.
+        assert [x.dtype for x in seen] == [torch.float32, torch.bfloat16 if fast else torch.float32]
+        seen.clear()
+    for handle in handles:
+        handle.remove()
+    np.testing.assert_array_equal(vectors[True], vectors[False])
+    assert (labels[True] == labels[False]).mean() > 0.995
