@@ -1,8 +1,9 @@
 """The shared decoder: the trunk's coarse maps brought back to fine ones for the skeleton and the parsing.
 
 Lateral connections as in Lin et al., "Feature Pyramid Networks for Object Detection", CVPR 2017. What the picture shows
-as a whole scales and shifts the coarsest map (Perez et al., "FiLM", AAAI 2018): a foot says by itself hardly which side
-it belongs to, and face or back, which do, are further away than a convolution sees.
+as a whole scales and shifts the coarsest map (Perez et al., "FiLM", AAAI 2018), and then its places ask one another
+(Vaswani et al., "Attention Is All You Need", NeurIPS 2017): a foot says by itself hardly which side it belongs to, and
+face or back and the other foot, which do, are further away than a convolution sees.
 """
 
 from __future__ import annotations
@@ -20,10 +21,40 @@ def conv_block(channels_in: int, channels: int, kernel: int = 3) -> nn.Sequentia
     )
 
 
-class Decoder(nn.Module):
-    """Four maps of the trunk (strides 4, 8, 16, 16) -> one map of stride 4 with `channels` channels."""
+class MapAttention(nn.Module):
+    """Layers of attention between all places of a map (N, C, H, W) -> the same shape; fresh ones change nothing.
 
-    def __init__(self, trunk_channels: tuple[int, int, int, int], channels: int = 64) -> None:
+    Places are known by a table of `size`, brought to the map's own by interpolation.
+    """
+
+    def __init__(self, channels: int, layers: int, size: tuple[int, int] = (16, 8), heads: int = 4) -> None:
+        super().__init__()
+        self.places = nn.Parameter(torch.empty(1, channels, *size).normal_(std=0.02))
+        self.layers = nn.ModuleList(_attention_layer(channels, heads) for _ in range(layers))
+
+    def forward(self, x: Tensor) -> Tensor:
+        places = F.interpolate(self.places, size=x.shape[2:], mode="bilinear", align_corners=False)
+        tokens = (x + places).flatten(2).transpose(1, 2)
+        for layer in self.layers:
+            tokens = layer(tokens)
+        return tokens.transpose(1, 2).unflatten(2, x.shape[2:]) - places
+
+
+def _attention_layer(channels: int, heads: int) -> nn.TransformerEncoderLayer:
+    layer = nn.TransformerEncoderLayer(channels, heads, 2 * channels, dropout=0.0, batch_first=True, norm_first=True)
+    for last in (layer.self_attn.out_proj, layer.linear2):
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+    return layer
+
+
+class Decoder(nn.Module):
+    """Four maps of the trunk (strides 4, 8, 16, 16) -> one map of stride 4 with `channels` channels.
+
+    `layers` of attention look at the coarsest.
+    """
+
+    def __init__(self, trunk_channels: tuple[int, int, int, int], channels: int = 64, layers: int = 2) -> None:
         super().__init__()
         c4, c8, c16, top = trunk_channels
         self.channels = channels
@@ -33,6 +64,7 @@ class Decoder(nn.Module):
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
         self.overview = nn.Sequential(nn.Linear(c16 + top, channels * 2), nn.ReLU(inplace=True), last)
+        self.attention = MapAttention(channels * 2, layers)
         self.lateral8 = conv_block(c8, channels * 2, kernel=1)
         self.smooth8 = conv_block(channels * 2, channels)
         self.lateral4 = conv_block(c4, channels, kernel=1)
@@ -43,6 +75,6 @@ class Decoder(nn.Module):
         coarse = torch.cat([m16, top], 1)
         scale, shift = self.overview(coarse.mean((2, 3)))[..., None, None].chunk(2, 1)
         x = self.top(coarse)
-        x = x + x * scale + shift
+        x = self.attention(x + x * scale + shift)
         x = self.smooth8(F.interpolate(x, size=m8.shape[2:], mode="nearest") + self.lateral8(m8))
         return self.smooth4(F.interpolate(x, size=m4.shape[2:], mode="nearest") + self.lateral4(m4))

@@ -24,6 +24,7 @@ class GPNConfig:
     trunk: TrunkConfig = field(default_factory=TrunkConfig)
     dim: int = 256
     decoder: int = 64
+    attention: int = 2
     part_dim: int = 128
 
 
@@ -40,7 +41,7 @@ class GPN(nn.Module):
         super().__init__()
         self.config = config = config or GPNConfig()
         self.fea = FeaNet(config.trunk, dim=config.dim)
-        self.decoder = Decoder(config.trunk.channels, config.decoder)
+        self.decoder = Decoder(config.trunk.channels, config.decoder, config.attention)
         self.skeleton = SkeletonNet(config.decoder)
         self.parse = ParseNet(config.decoder)
         self.local = nn.Sequential(

@@ -13,6 +13,9 @@ from torch import Tensor, nn
 from models.gpn.anatomy import JOINTS
 from models.gpn.decoder import conv_block
 
+SPREAD = 0.07
+"""How far joints lie from where the skeleton in space has them, as a fraction of the picture's height."""
+
 
 def expect_position(probability: Tensor) -> Tensor:
     """Mean position of each map: (N, J, H, W) summing to 1 -> (N, J, 2), x and y as fractions of the picture."""
@@ -22,19 +25,47 @@ def expect_position(probability: Tensor) -> Tensor:
     return torch.stack([(probability.sum(2) * xs).sum(2), (probability.sum(3) * ys).sum(2)], 2)
 
 
-def locate(heat: Tensor, radius: int = 5) -> Tensor:
+def locate(heat: Tensor, expected: Tensor | None = None, aspect: float = 0.5, radius: int = 5) -> Tensor:
     """Where joints are once training is over: (N, J, H, W) logits -> (N, J, 2), x and y as fractions of the picture.
 
     The mean over the whole map, which training needs for its gradient, is drawn to the middle by what lies far away, so
     only the cells within `radius` of the peak count here.
+
+    Args:
+        expected: (N, J, 2), where the body as a whole has its joints (`project`). Left and right look alike to a heat
+            map, which often has a peak on either; the one nearer to here is believed, by a Gaussian of `SPREAD`.
+        aspect: width of the picture over its height.
     """
     n, joints, h, w = heat.shape
-    peak = heat.flatten(2).argmax(2)
     rows, columns = torch.arange(h, device=heat.device), torch.arange(w, device=heat.device)
+    if expected is not None:
+        across = ((columns + 0.5) / w - expected[..., :1]) * aspect  # (N, J, W)
+        down = (rows + 0.5) / h - expected[..., 1:]
+        heat = heat - (across.square()[:, :, None] + down.square()[..., None]) / (2 * SPREAD**2)
+    peak = heat.flatten(2).argmax(2)
     near_y = (rows - (peak // w)[..., None]).abs() <= radius  # (N, J, H)
     near_x = (columns - (peak % w)[..., None]).abs() <= radius
     around = heat.masked_fill(~(near_y[..., None] & near_x[..., None, :]), -torch.inf)
     return expect_position(around.flatten(2).softmax(2).view(n, joints, h, w))
+
+
+def project(xyz: Tensor, xy: Tensor, weight: Tensor, aspect: float = 0.5) -> Tensor:
+    """A skeleton in space laid over its joints in the picture, by the weak perspective of least squares.
+
+    Args:
+        xyz: (N, J, 3) metres, camera axes. xy: (N, J, 2) fractions of the picture. weight: (N, J), above 0.
+        aspect: width of the picture over its height.
+
+    Returns:
+        (N, J, 2) fractions of the picture.
+    """
+    square = torch.tensor([aspect, 1.0], dtype=xy.dtype, device=xy.device)  # x, too, as a fraction of the height
+    weight = (weight / weight.sum(1, keepdim=True))[..., None]
+    flat, seen = xyz[..., :2], xy * square
+    middle_flat, middle_seen = (weight * flat).sum(1, keepdim=True), (weight * seen).sum(1, keepdim=True)
+    flat, seen = flat - middle_flat, seen - middle_seen
+    scale = (weight * flat * seen).sum((1, 2)) / (weight * flat * flat).sum((1, 2)).clamp(min=1e-6)
+    return (scale.clamp(min=0)[:, None, None] * flat + middle_seen) / square
 
 
 class SkeletonNet(nn.Module):

@@ -277,7 +277,7 @@ class DPSNetScenes(ScenePath):
         paper="Yu et al., BiSeNet, ECCV 2018; Graham et al., Submanifold Sparse Convolutional Networks, CVPR 2018",
         preprocessing="scaled to 248,832 pixels, aspect kept, padded to multiples of 8; ImageNet mean and deviation",
     )
-    weights_sha256 = "f981807e61ede85fa9f4d8e5237cd344deb2dafcf440d2db531806adc6ad31a7"
+    weights_sha256 = "635492e0ee4d89e969f228ea94789b86724d6d8ac135823d9b284de195a6f32b"
 
 
 # Offered once its weights ship: their hash, above, is all that this takes.

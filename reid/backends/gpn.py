@@ -91,13 +91,15 @@ class GraphPoseNetwork(ShippedNetwork):
     def pose(self, picture: np.ndarray) -> Skeleton:
         import torch
 
-        from models.gpn.skeleton_net import locate
+        from models.gpn.skeleton_net import locate, project
 
         height, width = picture.shape[:2]
         out = self._both_ways(picture, parse=False)
+        heat, xyz, seen = (torch.from_numpy(out[key]) for key in ("heat", "xyz", "confidence"))
+        expected = project(xyz, locate(heat), seen.sigmoid(), width / height)
         return Skeleton(
             names=JOINTS,
-            xy=locate(torch.from_numpy(out["heat"]))[0].numpy() * np.array([width, height], np.float32),
+            xy=locate(heat, expected, width / height)[0].numpy() * np.array([width, height], np.float32),
             confidence=_sigmoid(out["confidence"][0]) * _belief(out["rough"], [picture])[0],
             xyz=out["xyz"][0],
             bones=BONES,
@@ -219,7 +221,7 @@ class Gpn(GraphPoseNetwork):
         True,
         GraphPoseNetwork.views,
     )
-    weights_sha256 = "f496a6cacac50f342d57f31d387ea2eac5eeb3098845ba235dc1898ebf1f73d3"
+    weights_sha256 = "7a4ae5241397fa941ba9b9d8ff992e20bdd64db1cf7318216310d423c9faa5b5"
 
 
 class GpnSynthetic(GraphPoseNetwork):
@@ -233,7 +235,7 @@ class GpnSynthetic(GraphPoseNetwork):
         False,
         views,
     )
-    weights_sha256 = "1bff62dcc3f31a18accc28665b344ed37a5337d6e4c6517db8e34512f7d01d4a"
+    weights_sha256 = "5096a641a991ad8de98d84f5bdd037df6a496a17b68945653623e5c7096ed420"
 
 
 for _cls in (Gpn, GpnSynthetic):

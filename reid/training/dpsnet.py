@@ -29,6 +29,8 @@ from reid.training.scenes import SceneAugmentation, Scenes, crop_scene, mix_thin
 from reid.training.schedule import adamw, warm_cosine
 
 SIZE = (360, 480)
+SETTLED_SIZE = (432, 576)
+"""CamVid's frames as the backend parses them."""
 SHARES = (0.25, 0.25, 0.25, 0.125, 0.5, 1.0)
 """Shares of active sites that steps draw from: one set of weights learns to serve them all."""
 SPARED = 2

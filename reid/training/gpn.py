@@ -95,6 +95,7 @@ class GPNRecipe:
         groups: what a batch is made of.
         start: weights of a FEA NET (from the recipe `trunk`) or of a whole GPN; its norms keep their statistics.
         eager: how much faster than a trunk out of `start` all else learns.
+        frozen: the trunk of `start` does not learn at all: steps are shorter, and the whole's vector stays what it was.
         outlines: of pictures whose outline alone is known, one in so many is parsed finely; of fully labelled ones,
             every second one.
         steps_an_epoch: optimiser steps; by default one pass over the first group.
@@ -115,6 +116,7 @@ class GPNRecipe:
         warm_up: float = 0.03,
         teach: float = 1.0,
         eager: float = 3.0,
+        frozen: bool = False,
         outlines: int = 4,
         steps_an_epoch: int | None = None,
         augmentation: Augmentation | None = None,
@@ -124,6 +126,7 @@ class GPNRecipe:
         self.people, self.bodies, self.groups, self.epochs, self.name = people, bodies, groups, epochs, name
         self.config, self.start, self.rate, self.weight_decay = config, start, rate, weight_decay
         self.warm_up, self.teach, self.eager, self.outlines = warm_up, teach, eager, outlines
+        self.frozen = frozen
         self.augmentation = augmentation or Augmentation(erase=0.1, block=0.25, paste=0.35)
         self.validation, self.evaluate_every = validation, evaluate_every
         first = groups[0]
@@ -149,6 +152,8 @@ class GPNRecipe:
                 ]
 
             imprint(known, features, self.people)
+        if self.frozen:
+            model.net.fea.requires_grad_(False)
         return model
 
     def optimiser(self, model: Any) -> torch.optim.Optimizer:
@@ -211,7 +216,7 @@ class GPNRecipe:
         visible = F.binary_cross_entropy_with_logits(out["visible"], target, reduction="none")
         losses["visible"] = 0.5 * (visible * known).sum() / known.sum().clamp(min=1)
         losses["parts"] = part_identity_loss(model, out, identities, torch.where(known, target, 0.5))
-        backend = GpnSynthetic if taught is None else Gpn
+        backend = GpnSynthetic if self.name == GpnSynthetic.card.name else Gpn
         losses["match"] = match_loss(out, identities, backend.views)
         if taught is not None and self.teach > 0:
             losses |= {k: self.teach * v for k, v in follow_teacher(out["embedding"], taught).items()}

@@ -21,7 +21,7 @@ from reid.errors import DatasetError, UnknownNameError
 from reid.training import finders, nobody, scenes, sources
 from reid.training.augmentation import DRAWN, THINGS, Augmentation
 from reid.training.blends import join_blends, read_blends
-from reid.training.dpsnet import SIZE, SceneRecipe, parsing_figures
+from reid.training.dpsnet import SETTLED_SIZE, SIZE, SceneRecipe, parsing_figures
 from reid.training.faster_rcnn import FasterRCNNRecipe
 from reid.training.frames import Cutouts, WindowSettings
 from reid.training.gpn import GPNRecipe, Group
@@ -55,6 +55,8 @@ class Settings:
     size: tuple[int, int] | None = None
     rate: float | None = None
     start: Path | None = None
+    frozen: bool = False
+    settle: bool = False
     teach: float = 1.0
     grow: float = 0.0
     arch: str | None = None
@@ -155,8 +157,9 @@ def _scenes(data: Mapping[str, Path], settings: Settings, rival: bool) -> Recipe
         epochs=settings.epochs or 150,
         rival=rival,
         start=settings.start,
-        size=settings.size or SIZE,
-        rate=settings.rate or 1e-3,
+        size=settings.size or (SETTLED_SIZE if settings.settle else SIZE),
+        augmentation=scenes.SETTLED if settings.settle else None,
+        rate=settings.rate or (2e-4 if settings.settle else 1e-3),
         grow=settings.grow,
         teach=settings.teach,
         validation=validation,
@@ -223,10 +226,11 @@ def _bodies(name: str, real: list[Table], data: Mapping[str, Path], settings: Se
     somebody = index < sum(len(table.paths) for table in tables)
     groups = []
     if first_drawn:
-        groups.append(Group(index[:first_drawn], people=10, views=4))
+        # A frozen trunk learns nobody anew: most pictures are then of people of whom everything is known.
+        groups.append(Group(index[:first_drawn], people=5 if settings.frozen else 10, views=4))
     drawn = index[(index >= first_drawn) & has_identity]
     if len(drawn):
-        groups.append(Group(drawn, people=16 if not first_drawn else 7, views=4))
+        groups.append(Group(drawn, people=16 if not first_drawn else 12 if settings.frozen else 7, views=4))
     for photos in (index[somebody & ~has_identity], index[~somebody]):
         if len(photos):
             groups.append(Group(photos, people=0, views=4))
@@ -239,6 +243,7 @@ def _bodies(name: str, real: list[Table], data: Mapping[str, Path], settings: Se
         name=name,
         epochs=settings.epochs or 40,
         start=settings.start,
+        frozen=settings.frozen,
         rate=settings.rate or (5e-4 if first_drawn else 1e-3),
         teach=settings.teach,
         augmentation=None if first_drawn else replace(DRAWN, erase=0.1, block=0.25, paste=0.35),

@@ -103,6 +103,12 @@ class SceneAugmentation:
     saturation: float = 0.4
 
 
+SETTLED = SceneAugmentation(scale=(1.0, 1.6), seek=0.3, mix=0.3)
+"""For the last epochs of a run: crops of nearly whole frames, at the size at which frames are parsed. Training and use
+then show things alike in size and the whole picture its whole; see Touvron et al., "Fixing the train-test resolution
+discrepancy", NeurIPS 2019."""
+
+
 def crop_scene(
     picture: np.ndarray,
     labels: np.ndarray,

@@ -2,7 +2,7 @@
 
 import torch
 
-from models.gpn.decoder import Decoder
+from models.gpn.decoder import Decoder, MapAttention
 
 CHANNELS = (8, 12, 16, 24)
 
@@ -33,6 +33,26 @@ def test_a_fresh_overview_changes_nothing_and_a_trained_one_reaches_everywhere()
     assert felt_far_away(decoder) == 0
     torch.nn.init.normal_(decoder.overview[2].weight)
     assert felt_far_away(decoder) > 0
+
+
+def test_fresh_attention_changes_nothing_and_a_trained_one_reaches_everywhere():
+    torch.manual_seed(1)
+    attention = MapAttention(8, 2).eval()
+    x = torch.randn(2, 8, 16, 8, requires_grad=True)
+    torch.testing.assert_close(attention(x), x)
+    for layer in attention.layers:
+        torch.nn.init.normal_(layer.self_attn.out_proj.weight)
+    attention(x)[:, :, -1].sum().backward()
+    assert x.grad[:, :, 0].abs().sum() > 0
+
+
+def test_attention_knows_places_at_any_size():
+    attention = MapAttention(8, 1).eval()
+    torch.nn.init.normal_(attention.layers[0].linear2.weight)
+    for size in ((16, 8), (8, 4), (5, 7)):
+        out = attention(torch.zeros(1, 8, *size))
+        assert out.shape == (1, 8, *size)
+        assert out.flatten(2).std(2).min() > 0
 
 
 def test_the_overview_learns_from_the_first_step():

@@ -3,7 +3,7 @@
 import torch
 
 from models.gpn.anatomy import BONES, JOINTS, MIRRORED
-from models.gpn.skeleton_net import SkeletonNet, expect_position, locate, sample_at
+from models.gpn.skeleton_net import SkeletonNet, expect_position, locate, project, sample_at
 
 
 def peak(h, w, y, x):
@@ -67,3 +67,34 @@ def test_a_joint_is_located_at_its_peak_whatever_lies_far_away():
     heat[0, 0] = torch.randn(32, 16)
     heat[0, 0, 0, 15] = 50.0  # a peak in the corner is cut by the border, not moved by it
     torch.testing.assert_close(locate(heat)[0, 0], torch.tensor([15.5 / 16, 0.5 / 32]))
+
+
+def test_a_skeleton_in_space_lies_where_its_joints_do():
+    torch.manual_seed(0)
+    xyz = torch.randn(2, 17, 3)
+    xy = torch.stack([0.5 + 0.3 * xyz[..., 0], 0.4 + 0.15 * xyz[..., 1]], 2)  # a picture half as wide as high
+    torch.testing.assert_close(project(xyz, xy, torch.ones(2, 17)), xy)
+    # One joint that is elsewhere in the picture hardly moves the rest, and not at all if it counts for nothing.
+    wrong, weight = xy.clone(), torch.ones(2, 17)
+    wrong[:, 16] += 0.3
+    weight[:, 16] = 1e-9
+    torch.testing.assert_close(project(xyz, wrong, weight), xy, atol=1e-5, rtol=0)
+    assert (project(xyz, wrong, torch.ones(2, 17)) - xy)[:, :16].abs().max() < 0.1
+
+
+def test_a_skeleton_of_one_point_lies_in_the_middle_of_its_joints():
+    xy = torch.rand(1, 17, 2)
+    there = project(torch.zeros(1, 17, 3), xy, torch.ones(1, 17))
+    torch.testing.assert_close(there, xy.mean(1, keepdim=True).expand(1, 17, 2))
+
+
+def test_of_two_peaks_the_one_that_the_body_expects_is_believed():
+    heat = torch.zeros(1, 2, 32, 16)
+    heat[:, :, 20, 3], heat[:, :, 20, 12] = 9.0, 8.8
+    left, right = torch.tensor([3.5 / 16, 20.5 / 32]), torch.tensor([12.5 / 16, 20.5 / 32])
+    expected = torch.stack([left, right])[None]
+    torch.testing.assert_close(locate(heat)[0], torch.stack([left, left]), atol=0.02, rtol=0)
+    torch.testing.assert_close(locate(heat, expected)[0], expected[0], atol=0.02, rtol=0)
+    # A peak that is far the highest stays, wherever it was expected.
+    heat[:, :, 20, 3] = 30.0
+    torch.testing.assert_close(locate(heat, expected)[0], torch.stack([left, left]), atol=0.02, rtol=0)

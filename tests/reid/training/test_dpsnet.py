@@ -8,11 +8,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from models.dpsnet import DPSNet, DPSNetConfig
+from reid.datasets import CAMVID_VOID
 from reid.errors import DatasetError
 from reid.images import save_image
 from reid.training.dpsnet import LRASPP, FloatConv2d, PointwiseConv2d, SceneRecipe, parsing_figures
 from reid.training.loop import fit
-from reid.training.recipes import Settings, train
+from reid.training.recipes import RECIPES, Settings, train
 from reid.training.scenes import SceneAugmentation, Scenes
 
 TINY = DPSNetConfig(local=16, blocks=1, channels=(8, 12, 16, 24), depths=(1, 1, 1), width=12)
@@ -131,6 +132,10 @@ def test_the_command_trains_from_folders(tmp_path):
         "dpsnet", data | {"camvid-val": tmp_path}, tmp_path / "all", Settings(epochs=1, size=(48, 64)), say=lines.append
     )
     assert '"mIoU"' not in lines[0], "what is trained on measures nothing"
+    settled = RECIPES["dpsnet"](data, Settings(settle=True, teach=0))
+    pictures, labels, _ = next(settled.batches(0))
+    assert pictures.shape[2:] == labels.shape[1:] == (432, 576)  # as the backend parses frames of 360x480
+    assert (labels == CAMVID_VOID).float().mean() < 0.2, "crops hardly reach beyond the frame"
     with pytest.raises(DatasetError, match="camvid-val"):
         train("lraspp", {}, tmp_path / "none")
 

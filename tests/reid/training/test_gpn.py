@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from models.gpn.network import GPN, GPNConfig
 from models.trunk import TrunkConfig
@@ -62,8 +62,6 @@ def test_a_tiny_gpn_learns_everything_a_little(tmp_path):
 
 
 def test_it_starts_from_a_trunk(tmp_path):
-    from safetensors.torch import save_file
-
     people, bodies = figures(n=2)
     donor = GPN(TINY)
     save_file(donor.fea.state_dict(), str(tmp_path / "fea.safetensors"))
@@ -123,3 +121,23 @@ def test_nobody_to_match_costs_nothing():
         loss = match_loss(out, identities, {"neck": 1.0})
         assert loss.item() == 0
         loss.backward()
+
+
+def test_a_frozen_trunk_stands_still_while_the_rest_learns(tmp_path):
+    people, bodies = figures(n=2)
+    donor = GPN(TINY)
+    save_file(donor.state_dict(), str(tmp_path / "gpn.safetensors"))
+    recipe = GPNRecipe(
+        people,
+        bodies,
+        [Group(np.arange(12), 2, 2)],
+        epochs=1,
+        config=TINY,
+        start=tmp_path / "gpn.safetensors",
+        frozen=True,
+    )
+    state = load_file(fit(recipe, tmp_path / "run", say=lambda line: None))
+    for key, value in donor.state_dict().items():
+        if key.startswith("fea."):
+            assert torch.equal(state[key], value), key
+    assert not torch.equal(state["decoder.smooth4.0.weight"], donor.decoder.smooth4[0].weight)

@@ -62,6 +62,14 @@ def test_gpn_has_a_place_for_nobody_in_every_batch(market, tmp_path):
     assert len(pictures) == 10 * 4 + 4
 
 
+def test_a_frozen_gpn_sees_more_of_whom_all_is_known(market, tmp_path):
+    render_people(tmp_path / "drawn", 4, 4, cameras=2)
+    data = {"market1501": market, "rendered": tmp_path / "drawn"}
+    for frozen, people in ((False, [10, 7]), (True, [5, 12])):
+        recipe = RECIPES["gpn"](data, Settings(epochs=1, size=(64, 32), frozen=frozen))
+        assert [group.people for group in recipe.groups] == people
+
+
 def test_unknown_names_are_refused(market, tmp_path):
     with pytest.raises(UnknownNameError, match="trunk"):
         train("dance", {}, tmp_path)
