@@ -154,7 +154,7 @@ class DPSNet(nn.Module):
     def forward(
         self, picture: Tensor, fraction: float | None = None, autocast: AbstractContextManager[Any] | None = None
     ) -> dict[str, Tensor]:
-        """What the class says.
+        """Pictures -> the class's dict.
 
         Args:
             fraction: share of active sites, by default that of the configuration.

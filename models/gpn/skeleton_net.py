@@ -14,7 +14,8 @@ from models.gpn.anatomy import JOINTS
 from models.gpn.decoder import conv_block
 
 SPREAD = 0.07
-"""How far joints lie from where the skeleton in space has them, as a fraction of the picture's height."""
+"""How far joints may lie from where the skeleton in space has them, as a fraction of the picture's height; chosen on
+rendered people of a seed of their own (0.05 to 0.1 serve as well within 0.3 points)."""
 
 
 def expect_position(probability: Tensor) -> Tensor:

@@ -96,7 +96,8 @@ class GraphPoseNetwork(ShippedNetwork):
         height, width = picture.shape[:2]
         out = self._both_ways(picture, parse=False)
         heat, xyz, seen = (torch.from_numpy(out[key]) for key in ("heat", "xyz", "confidence"))
-        expected = project(xyz, locate(heat), seen.sigmoid(), width / height)
+        weight = seen.sigmoid().clamp(min=1e-6)  # of nobody's joints all may round to nothing
+        expected = project(xyz, locate(heat), weight, width / height)
         return Skeleton(
             names=JOINTS,
             xy=locate(heat, expected, width / height)[0].numpy() * np.array([width, height], np.float32),

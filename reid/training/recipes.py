@@ -17,7 +17,7 @@ from reid.backends.retrieval import SMALL_SIZE
 from reid.datasets import Sample, read_folder
 from reid.datasets.camvid_objects import camvid_objects
 from reid.datasets.coco import read_coco
-from reid.errors import DatasetError, UnknownNameError
+from reid.errors import DatasetError, UnknownNameError, WeightsError
 from reid.training import finders, nobody, scenes, sources
 from reid.training.augmentation import DRAWN, THINGS, Augmentation
 from reid.training.blends import join_blends, read_blends
@@ -209,6 +209,8 @@ def _mask(settings: Settings) -> tuple[int, int]:
 
 
 def _bodies(name: str, real: list[Table], data: Mapping[str, Path], settings: Settings) -> Recipe:
+    if settings.frozen and settings.start is None:
+        raise WeightsError("--frozen keeps the trunk as it is, and a random one is worth nothing; give --start FILE.")
     size, mask = settings.size or (256, 128), _mask(settings)
     tables = list(real)
     if "rendered" in data:

@@ -7,7 +7,7 @@ from safetensors.torch import load_file
 
 from models.gpn.fea_net import FeaNet
 from models.retrieval import TRUNKS
-from reid.errors import DatasetError, UnknownNameError
+from reid.errors import DatasetError, UnknownNameError, WeightsError
 from reid.rendering import render_people
 from reid.training.body_losses import UNKNOWN
 from reid.training.recipes import RECIPES, Settings, train
@@ -66,8 +66,10 @@ def test_a_frozen_gpn_sees_more_of_whom_all_is_known(market, tmp_path):
     render_people(tmp_path / "drawn", 4, 4, cameras=2)
     data = {"market1501": market, "rendered": tmp_path / "drawn"}
     for frozen, people in ((False, [10, 7]), (True, [5, 12])):
-        recipe = RECIPES["gpn"](data, Settings(epochs=1, size=(64, 32), frozen=frozen))
-        assert [group.people for group in recipe.groups] == people
+        settings = Settings(epochs=1, size=(64, 32), frozen=frozen, start=tmp_path / "gpn.safetensors")
+        assert [group.people for group in RECIPES["gpn"](data, settings).groups] == people
+    with pytest.raises(WeightsError, match="--start"):
+        RECIPES["gpn"](data, Settings(frozen=True))
 
 
 def test_unknown_names_are_refused(market, tmp_path):
