@@ -95,6 +95,7 @@ def embed_samples(
     backend: Backend,
     *,
     with_parts: bool = True,
+    reveal: bool = False,
     batch_size: int = BATCH_SIZE,
     progress: Callable[[int], None] | None = None,
     on_error: OnError | None = None,
@@ -105,6 +106,7 @@ def embed_samples(
         samples: what to embed.
         backend: loaded.
         with_parts: False keeps the global vectors only.
+        reveal: take away what hides each picture's subject first, as queries by parts do.
         batch_size: pictures a batch.
         progress: called with how many pictures are through.
         on_error: called with each picture that cannot be read and why; it is left out.
@@ -126,7 +128,7 @@ def embed_samples(
     read: list[Sample] = []
     parts: list[Embeddings] = []
     for batch in decode_batches(samples, batch_size, on_error=fail):
-        embeddings = backend.embed(batch.pictures)
+        embeddings = backend.embed(backend.reveal(batch.pictures) if reveal else batch.pictures)
         parts.append(embeddings if with_parts else Embeddings.of(embeddings.global_))
         read += batch.samples
         if progress is not None:
@@ -151,17 +153,21 @@ def _retrieval(
     embedded = len(protocol.gallery) + (0 if relevance else len(protocol.query))
     steps = embedded + (len(protocol.query) if rerank == "geometry" else 0)
 
-    def embed(samples: list[Sample], before: int) -> tuple[list[Sample], Embeddings]:
+    by_parts = rerank == "parts"
+
+    def embed(samples: list[Sample], before: int, reveal: bool = False) -> tuple[list[Sample], Embeddings]:
         tell = None if progress is None else lambda done: progress(before + done, steps)
-        return embed_samples(samples, backend, with_parts=rerank == "parts", progress=tell, on_error=on_error)
+        return embed_samples(samples, backend, with_parts=by_parts, reveal=reveal, progress=tell, on_error=on_error)
 
     started = time.perf_counter()
     gallery, gallery_vectors = embed(protocol.gallery, 0)
-    query, query_vectors = (gallery, gallery_vectors) if relevance else embed(protocol.query, len(protocol.gallery))
+    query, query_vectors = gallery, gallery_vectors
+    if not relevance:
+        query, query_vectors = embed(protocol.query, len(protocol.gallery), reveal=by_parts)
     ms_per_image = (time.perf_counter() - started) * 1000 / embedded
 
     blocks = cosine_blocks(query_vectors.global_, gallery_vectors.global_)
-    if rerank == "parts":
+    if by_parts:
         blocks = reordered(blocks, _by_parts(query_vectors, gallery_vectors), SHORTLIST[rerank])
     elif rerank == "geometry":
         reorder = by_geometry(query, gallery, backend)

@@ -48,13 +48,29 @@ def _attention_layer(channels: int, heads: int) -> nn.TransformerEncoderLayer:
     return layer
 
 
+class Refinement(nn.Module):
+    """Two 3x3 convolutions added to a map (N, C, H, W) that is nowhere negative; fresh ones change nothing."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        last = nn.BatchNorm2d(channels)
+        nn.init.zeros_(last.weight)
+        second = nn.Conv2d(channels, channels, 3, 1, 1, bias=False)
+        self.branch = nn.Sequential(conv_block(channels, channels), second, last)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(x + self.branch(x))
+
+
 class Decoder(nn.Module):
     """Four maps of the trunk (strides 4, 8, 16, 16) -> one map of stride 4 with `channels` channels.
 
-    `layers` of attention look at the coarsest.
+    `layers` of attention look at the coarsest, `refinements` convolve at stride 8.
     """
 
-    def __init__(self, trunk_channels: tuple[int, int, int, int], channels: int = 64, layers: int = 2) -> None:
+    def __init__(
+        self, trunk_channels: tuple[int, int, int, int], channels: int = 64, layers: int = 4, refinements: int = 2
+    ) -> None:
         super().__init__()
         c4, c8, c16, top = trunk_channels
         self.channels = channels
@@ -67,6 +83,7 @@ class Decoder(nn.Module):
         self.attention = MapAttention(channels * 2, layers)
         self.lateral8 = conv_block(c8, channels * 2, kernel=1)
         self.smooth8 = conv_block(channels * 2, channels)
+        self.refine8 = nn.Sequential(*(Refinement(channels) for _ in range(refinements)))
         self.lateral4 = conv_block(c4, channels, kernel=1)
         self.smooth4 = conv_block(channels, channels)
 
@@ -76,5 +93,5 @@ class Decoder(nn.Module):
         scale, shift = self.overview(coarse.mean((2, 3)))[..., None, None].chunk(2, 1)
         x = self.top(coarse)
         x = self.attention(x + x * scale + shift)
-        x = self.smooth8(F.interpolate(x, size=m8.shape[2:], mode="nearest") + self.lateral8(m8))
+        x = self.refine8(self.smooth8(F.interpolate(x, size=m8.shape[2:], mode="nearest") + self.lateral8(m8)))
         return self.smooth4(F.interpolate(x, size=m4.shape[2:], mode="nearest") + self.lateral4(m4))

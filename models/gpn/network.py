@@ -24,7 +24,8 @@ class GPNConfig:
     trunk: TrunkConfig = field(default_factory=TrunkConfig)
     dim: int = 256
     decoder: int = 64
-    attention: int = 2
+    attention: int = 4
+    refinements: int = 2
     part_dim: int = 128
 
 
@@ -32,16 +33,17 @@ class GPN(nn.Module):
     """Pictures of one person each -> embeddings, skeleton and parsing.
 
     Input (N, 3, H, W), normalised; 256x128. Output, a dict: what `FeaNet` and `SkeletonNet` give, `rough` logits of the
-    parsing (N, L, H/4, W/4), `parse` logits (N, L, H/2, W/2) but for `parse=False` (nothing else hangs on them, and
-    they take three tenths of the time; a mask (N,) asks for some pictures' alone), `parts` (N, P, Dp) not yet
-    normalised, `visible` (N, P) logits, `whole` (N, Dp): the global branch after the graph.
+    parsing (N, L, H/4, W/4), `hiding` logits (N, H/4, W/4) of something in the way of the person, `parse` logits
+    (N, L, H/2, W/2) but for `parse=False` (nothing else hangs on them, and they take three tenths of the time; a mask
+    (N,) asks for some pictures' alone), `parts` (N, P, Dp) not yet normalised, `visible` (N, P) logits, `whole`
+    (N, Dp): the global branch after the graph.
     """
 
     def __init__(self, config: GPNConfig | None = None) -> None:
         super().__init__()
         self.config = config = config or GPNConfig()
         self.fea = FeaNet(config.trunk, dim=config.dim)
-        self.decoder = Decoder(config.trunk.channels, config.decoder, config.attention)
+        self.decoder = Decoder(config.trunk.channels, config.decoder, config.attention, config.refinements)
         self.skeleton = SkeletonNet(config.decoder)
         self.parse = ParseNet(config.decoder)
         self.local = nn.Sequential(
@@ -59,7 +61,7 @@ class GPN(nn.Module):
         maps = out["maps"]
         decoded = self.decoder(maps)
         out |= self.skeleton(decoded)
-        out["rough"] = self.parse.roughly(decoded)
+        out["rough"], out["hiding"] = self.parse.roughly(decoded)
         if isinstance(parse, Tensor):
             out["parse"] = self.parse.finely(out["rough"][parse], decoded[parse], pictures[parse])
         elif parse:

@@ -185,6 +185,13 @@ class Backend(ABC):
         """Embed RGB uint8 pictures (H, W, 3) of any sizes: N in, arrays of N out."""
         raise self._cannot("embed")
 
+    def reveal(self, pictures: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """The pictures without what hides their subject, to be embedded for a match by parts.
+
+        A picture that nothing is taken out of comes back itself; all do, from a backend that cannot tell what hides.
+        """
+        return list(pictures)
+
     def find(self, frame: np.ndarray, progress: Callable[[int, int], None] | None = None) -> Boxes:
         """Find people and objects in one RGB uint8 frame (H, W, 3).
 

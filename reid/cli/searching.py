@@ -61,7 +61,7 @@ def _open(options: argparse.Namespace) -> Gallery:
 def _search(options: argparse.Namespace) -> None:
     from reid.backends.descriptors import for_gallery
     from reid.images import load_image
-    from reid.search import search
+    from reid.search import REVEALED, search
 
     picture = load_image(options.image)
     gallery = _open(options)
@@ -103,15 +103,15 @@ def _search(options: argparse.Namespace) -> None:
         elif expanded:
             from reid.search.refined import search_expanded
 
-            query = members[0].embed([picture])[0] if options.rerank != "geometry" else picture
             hits = search_expanded(
-                gallery, members[0], query, neighbours=options.expand, augment=options.augment, **filters, **more
+                gallery, members[0], picture, neighbours=options.expand, augment=options.augment, **filters, **more
             )
         else:
             hits = search(gallery, members[0], picture, **filters, **more)
         note = members[0].note(picture, hits.query) if hits.query is not None else None
-        if note:
-            print(f"{options.image}: {note}", file=sys.stderr)
+        for sentence in (note, None if hits.revealed is None else REVEALED):
+            if sentence:
+                print(f"{options.image}: {sentence}", file=sys.stderr)
     _print_hits(hits, options.json)
 
 

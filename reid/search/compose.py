@@ -63,7 +63,7 @@ def composed(backend: Backend, likes: Sequence[Like]) -> tuple[Embedding, dict[s
         PartwiseError, UnknownNameError: see `compose`.
     """
     asked = _by_part(backend, likes)
-    embeddings = backend.embed([like.picture for like in likes])
+    embeddings = backend.embed(backend.reveal([like.picture for like in likes]))
     parts = np.zeros(embeddings.parts.shape[1:], np.float32)
     visibility = np.zeros(len(parts), np.float32)
     for i, name in enumerate(backend.card.parts):

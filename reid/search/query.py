@@ -22,6 +22,8 @@ RERANKS = ("none", "parts", "geometry")
 # So many of the nearest are looked at again by parts or geometry.
 SHORTLIST = 100
 
+REVEALED = "Something hides part of the query; it is painted over, and left out of this match by parts."
+
 # Market-1501's marks for pictures whose identity is not known: junk boxes and distractors.
 _NOBODY = (None, "", "-1", "0000")
 
@@ -92,12 +94,14 @@ class Hits:
         ms: time it took, embedding the query included.
         searched: how many pictures passed the filters and were compared.
         query: the embedding that was asked with.
+        revealed: the query's picture as it was compared, where what hides its subject was painted over; else None.
     """
 
     hits: list[Hit]
     ms: float
     searched: int = 0
     query: Embedding | None = None
+    revealed: np.ndarray | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -140,7 +144,7 @@ def search(
         raise PartwiseError(f"A search gives 1 hit or more, not {top}.")
     weights = _weights(backend, part_weights)
     _check_rerank(backend, rerank, query)
-    embedding = query if isinstance(query, Embedding) else backend.embed([query])[0]
+    embedding, revealed = _asked(backend, query, rerank, part_weights)
     recipe = backend.recipe_hash()
     among = _among(gallery, cameras, exclude_camera, words)
     if weights is None:
@@ -161,7 +165,31 @@ def search(
         Hit(rank, items[i], similarity, margins[i], parts.get(i, {}), ranking.matches.get(i))
         for rank, (i, similarity) in enumerate(left, 1)
     ]
-    return Hits(hits, (time.perf_counter() - started) * 1000, ranking.count, embedding)
+    return Hits(hits, (time.perf_counter() - started) * 1000, ranking.count, embedding, revealed)
+
+
+def asked_with(
+    backend: Backend,
+    query: np.ndarray | Embedding,
+    rerank: str = "none",
+    part_weights: Mapping[str, float] | None = None,
+) -> Embedding:
+    """The embedding of a query; where parts are compared, that of its picture without what hides its subject.
+
+    Args:
+        query, rerank, part_weights: see `search`.
+    """
+    return _asked(backend, query, rerank, part_weights)[0]
+
+
+def _asked(
+    backend: Backend, query: np.ndarray | Embedding, rerank: str, part_weights: Mapping[str, float] | None
+) -> tuple[Embedding, np.ndarray | None]:
+    """A query's embedding, and the picture it was made of if something was taken out of that."""
+    if isinstance(query, Embedding):
+        return query, None
+    shown = backend.reveal([query])[0] if rerank == "parts" or part_weights else query
+    return backend.embed([shown])[0], None if shown is query else shown
 
 
 @dataclass(frozen=True)

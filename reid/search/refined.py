@@ -30,6 +30,7 @@ from reid.search.query import (
     _margins,
     _one_a_picture,
     _Ranking,
+    asked_with,
     search,
 )
 
@@ -170,7 +171,7 @@ def search_expanded(
         options: as for `search`; the filters hold for the neighbours too.
     """
     started = time.perf_counter()
-    embedding = query if isinstance(query, Embedding) else backend.embed([query])[0]
+    embedding = asked_with(backend, query, options.get("rerank", "none"), options.get("part_weights"))
     if neighbours > 0:
         filters = {k: options[k] for k in ("cameras", "exclude_camera", "words") if k in options}
         first = search(gallery, backend, embedding, top=neighbours, **filters)
@@ -208,7 +209,7 @@ def search_judged(
         options: as for `search`.
     """
     started = time.perf_counter()
-    embedding = query if isinstance(query, Embedding) else backend.embed([query])[0]
+    embedding = asked_with(backend, query, options.get("rerank", "none"), options.get("part_weights"))
     right, wrong = _vectors(gallery, backend, judged.right), _vectors(gallery, backend, judged.wrong)
     moved = replace(embedding, global_=rocchio(embedding.global_, right, wrong))
     learnt = read_map(gallery, backend) if bent else None
@@ -227,7 +228,7 @@ def refit(gallery: Gallery, backend: Backend, query: np.ndarray | Embedding, jud
         PartwiseError: nothing was judged.
         GalleryError: the gallery's folder cannot be written.
     """
-    embedding = query if isinstance(query, Embedding) else backend.embed([query])[0]
+    embedding = asked_with(backend, query)
     right, wrong = _vectors(gallery, backend, judged.right), _vectors(gallery, backend, judged.wrong)
     if not len(right) and not len(wrong):
         raise PartwiseError("Nothing was judged yet: mark a hit as right or wrong first.")

@@ -37,7 +37,7 @@ class Found:
     """What one search gave.
 
     Attributes:
-        query: (H, W, 3) uint8 RGB, made smaller where it was large.
+        query: (H, W, 3) uint8 RGB, as it was compared, made smaller where it was large.
         gallery: name of the gallery.
         card: the backend's card.
         hits: best first.

@@ -24,7 +24,7 @@ from reid.explain.part_bars import part_bars
 from reid.explain.scaling import to_height
 from reid.galleries import Gallery
 from reid.images import load_image
-from reid.search import embed_missing, index, search
+from reid.search import REVEALED, embed_missing, index, search
 from reid.search.compose import Like, compose
 from reid.search.geometry import verify
 from reid.studio import frames, uploads
@@ -225,15 +225,16 @@ class Studio(Shelves):
             rerank=rerank,
             part_weights=weights or None,
         )
+        note = None if found.query is None else loaded.note(query, found.query)
         return Found(
-            _kept(query),
+            _kept(query if found.revealed is None else found.revealed),
             searched.name,
             loaded.card,
             found.hits,
             found.searched,
             found.ms,
             weights or None,
-            None if found.query is None else loaded.note(query, found.query),
+            note if found.revealed is None else note or REVEALED,
         )
 
     def look(self, picture: Path) -> Frame | None:

@@ -115,6 +115,16 @@ def overlap_loss(logits: Tensor, masks: Tensor, scheme: Tensor) -> Tensor:
     return total / max(count, 1)
 
 
+def hiding_loss(logits: Tensor, covered: Tensor) -> Tensor:
+    """What is in the way, (N, h, w) logits, against what was laid over the pictures, (N, H, W) bool.
+
+    Whoever stood in the way when a picture was taken is known to nobody and passes for background: one of many.
+    """
+    height, width = logits.shape[1:]
+    share = F.adaptive_avg_pool2d(covered[:, None].float(), (height, width))[:, 0]
+    return F.binary_cross_entropy_with_logits(logits, share)
+
+
 def _by_scheme(logits: Tensor, masks: Tensor, scheme: Tensor) -> Iterator[tuple[Tensor, Tensor, int]]:
     """Pictures of each scheme that has any: log probabilities (n, G, h, w) of its groups, labels, and the scheme."""
     log_p = logits.float().log_softmax(1)

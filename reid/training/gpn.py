@@ -31,6 +31,7 @@ from reid.training.body_losses import (
     SILHOUETTE,
     UNKNOWN,
     Bodies,
+    hiding_loss,
     joint_losses,
     metre_loss,
     overlap_loss,
@@ -183,7 +184,8 @@ class GPNRecipe:
             xyz = torch.where(moved.mirrored[:, None, None], xyz * torch.tensor([-1.0, 1.0, 1.0]), xyz)
             taught = None if people.taught is None else torch.from_numpy(people.taught[index])
             labels = moved.move_masks(masks.long())
-            yield moved.pictures, torch.from_numpy(people.identities[index]), taught, joints, xyz, labels, scheme
+            known = torch.from_numpy(people.identities[index])
+            yield moved.pictures, known, taught, joints, xyz, labels, scheme, moved.covered
 
     def _stream(self, group: Group, rng: np.random.Generator) -> Iterator[np.ndarray]:
         if group.people:
@@ -195,7 +197,7 @@ class GPNRecipe:
             yield rng.choice(group.index, group.views, replace=len(group.index) < group.views)
 
     def losses(self, model: Any, batch: tuple[Any, ...]) -> dict[str, Tensor]:
-        pictures, identities, taught, joints, xyz, masks, scheme = batch
+        pictures, identities, taught, joints, xyz, masks, scheme, covered = batch
         # The rough parsing learns from every picture; the fine one, which takes longer, from some of those alike.
         fine = scheme == COARSE_PARSE
         fine[torch.where(scheme == FULL_PARSE)[0][::2]] = True
@@ -210,8 +212,9 @@ class GPNRecipe:
         losses |= joint_losses(out, joints)
         losses["metres"] = metre_loss(out["xyz"], xyz)
         losses["parse"] = parse_loss(out["parse"], masks[fine], scheme[fine])
-        losses["overlap"] = 0.5 * overlap_loss(out["parse"], masks[fine], scheme[fine])
+        losses["overlap"] = overlap_loss(out["parse"], masks[fine], scheme[fine])
         losses["rough"] = 0.5 * parse_loss(out["rough"], masks[:, ::2, ::2], scheme)
+        losses["hiding"] = hiding_loss(out["hiding"], covered)
         target, known = visible_parts(joints, masks, scheme)
         visible = F.binary_cross_entropy_with_logits(out["visible"], target, reduction="none")
         losses["visible"] = 0.5 * (visible * known).sum() / known.sum().clamp(min=1)

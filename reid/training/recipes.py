@@ -17,7 +17,7 @@ from reid.backends.retrieval import SMALL_SIZE
 from reid.datasets import Sample, read_folder
 from reid.datasets.camvid_objects import camvid_objects
 from reid.datasets.coco import read_coco
-from reid.errors import DatasetError, UnknownNameError, WeightsError
+from reid.errors import DatasetError, PartwiseError, UnknownNameError, WeightsError
 from reid.training import finders, nobody, scenes, sources
 from reid.training.augmentation import DRAWN, THINGS, Augmentation
 from reid.training.blends import join_blends, read_blends
@@ -65,6 +65,19 @@ class Settings:
     metric: float | None = None
 
 
+TAKERS: dict[str, tuple[str, ...]] = {
+    "start": ("trunk", "gpn", "gpn-synthetic", "dpsnet", "rfcn", "rcnn"),
+    "frozen": ("gpn", "gpn-synthetic"),
+    "settle": ("dpsnet", "lraspp"),
+    "grow": ("trunk", "retrieval", "dpsnet", "lraspp"),
+    "arch": ("retrieval",),
+    "pooling": ("retrieval",),
+    "whiten": ("retrieval",),
+    "metric": ("retrieval",),
+}
+"""Settings that are not for every recipe, and the recipes that heed them."""
+
+
 def train(
     name: str,
     data: Mapping[str, Path],
@@ -80,6 +93,7 @@ def train(
     Raises:
         UnknownNameError: no such recipe, or data that it does not know.
         DatasetError: data it needs is missing or not laid out as it should be.
+        PartwiseError: a setting that the recipe does not heed.
     """
     if name not in RECIPES:
         raise UnknownNameError(f"There is no recipe {name!r}; there are {', '.join(RECIPES)}.")
@@ -87,7 +101,11 @@ def train(
     for key in data if name != "retrieval" else ():  # which reads any folder under any name
         if key.split(".")[0] not in known or (("." in key) and key.split(".")[1] not in TEACHERS):
             raise UnknownNameError(f"--data {key}=... is not known; there are {', '.join(sorted(known))}.")
-    return fit(RECIPES[name](data, settings or Settings()), run, resume=resume, stop_after=stop_after, say=say)
+    settings = settings or Settings()
+    for setting, takers in TAKERS.items():
+        if name not in takers and getattr(settings, setting) != getattr(Settings, setting):
+            raise PartwiseError(f"The recipe {name} does not heed --{setting}; leave it out. {', '.join(takers)} do.")
+    return fit(RECIPES[name](data, settings), run, resume=resume, stop_after=stop_after, say=say)
 
 
 def trunk(data: Mapping[str, Path], settings: Settings) -> Recipe:

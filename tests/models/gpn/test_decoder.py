@@ -2,7 +2,7 @@
 
 import torch
 
-from models.gpn.decoder import Decoder, MapAttention
+from models.gpn.decoder import Decoder, MapAttention, Refinement
 
 CHANNELS = (8, 12, 16, 24)
 
@@ -53,6 +53,14 @@ def test_attention_knows_places_at_any_size():
         out = attention(torch.zeros(1, 8, *size))
         assert out.shape == (1, 8, *size)
         assert out.flatten(2).std(2).min() > 0
+
+
+def test_a_fresh_refinement_changes_no_map_behind_a_relu_and_learns_from_the_first_step():
+    refinement = Refinement(8).eval()
+    x = torch.rand(2, 8, 6, 4)
+    torch.testing.assert_close(refinement(x), x)
+    refinement.train()(x).square().sum().backward()
+    assert refinement.branch[-1].weight.grad.abs().sum() > 0
 
 
 def test_the_overview_learns_from_the_first_step():

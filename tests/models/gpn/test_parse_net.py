@@ -20,7 +20,9 @@ def test_coarse_context_and_fine_pixels_both_reach_the_logits():
     net = ParseNet(8)
     features = torch.randn(1, 8, 8, 4, requires_grad=True)
     picture = torch.randn(1, 3, 32, 16, requires_grad=True)
-    net(features, picture).square().sum().backward()
+    logits, hiding = net.roughly(features)
+    assert hiding.shape == (1, 8, 4)
+    (net.finely(logits, features, picture).square().sum() + hiding.sum()).backward()
     assert features.grad is not None
     assert picture.grad is not None
     assert features.grad.abs().sum() > 0

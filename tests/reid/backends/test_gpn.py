@@ -231,6 +231,50 @@ def test_a_mirrored_picture_has_the_mirrored_pose_and_parsing(backend):
     assert (backend.parse(mirrored).labels[:, ::-1] == backend.parse(picture).labels).mean() > 0.999
 
 
+# What hides somebody
+
+
+def in_the_way(left: int, right: int) -> np.ndarray:
+    """Logits (64, 32) of a network that sees something from column `left` to `right`."""
+    hiding = np.full((64, 32), -4.0, np.float32)
+    hiding[:, left:right] = 4
+    return hiding
+
+
+def test_what_hides_somebody_gets_the_mean_colour_of_the_rest():
+    picture = np.full((100, 64, 3), (200, 40, 90), np.uint8)
+    picture[:, :20] = textured(100, 20)
+    picture[:50, 40:] = (100, 40, 90)
+    before = picture.copy()
+    shown = Drawn(logits(FIGURE), hiding=in_the_way(0, 10)).reveal([picture, picture])
+    assert len(shown) == 2
+    np.testing.assert_array_equal(picture, before)
+    np.testing.assert_array_equal(shown[0][:, 20:], picture[:, 20:])
+    np.testing.assert_allclose(
+        shown[1][:, :20].reshape(-1, 3), np.tile(picture[:, 20:].mean((0, 1)), (2000, 1)), atol=1
+    )
+
+
+def test_something_plain_in_the_way_is_left_there():
+    picture = textured(128, 64)
+    picture[:, :20] = (0, 0, 0)
+    assert Drawn(logits(FIGURE), hiding=in_the_way(0, 10)).reveal([picture])[0] is picture
+
+
+@pytest.mark.parametrize("columns", [(0, 0), (0, 2), (2, 32)])
+def test_hardly_anything_in_the_way_and_hardly_anything_else_change_nothing(columns):
+    picture = textured(128, 64)
+    assert Drawn(logits(FIGURE), hiding=in_the_way(*columns)).reveal([picture])[0] is picture
+
+
+def test_a_real_network_reveals_any_picture(backend):
+    pictures = list(PICTURES.values())
+    for shown, picture in zip(backend.reveal(pictures), pictures, strict=True):
+        assert shown.shape == picture.shape
+        assert shown.dtype == np.uint8
+    assert backend.reveal([]) == []
+
+
 # Nobody, too small, too wide
 
 

@@ -19,6 +19,7 @@ from reid.galleries.records import NewItem
 from reid.images import load_image, save_image
 from reid.search import Hit, index, search
 from reid.search import query as query_module
+from reid.search.refined import search_expanded
 from tests.reid.galleries.toys import Sample, Toy, folder_of, random_embeddings
 
 BACKEND = Toy()
@@ -222,6 +223,27 @@ def test_rerank_by_parts_orders_the_shortlist(gallery, picture, monkeypatch):
     assert [h.similarity for h in hits.hits] == pytest.approx(sorted(similarity.values(), reverse=True)[:5], abs=1e-6)
     assert hits.searched == 40
     assert len(search(gallery, BACKEND, picture, top=30, rerank="parts").hits) == 30
+
+
+class Revealing(Toy):
+    """Takes whatever is green for something in the way."""
+
+    def reveal(self, pictures):
+        return [np.where((p == (0, 255, 0)).all(2, keepdims=True), np.uint8(128), p) for p in pictures]
+
+
+def test_a_match_by_parts_looks_past_what_hides_the_query(gallery, picture):
+    hidden, backend = picture.copy(), Revealing()
+    hidden[:, :10] = (0, 255, 0)
+    revealed = BACKEND.embed(backend.reveal([hidden]))[0]
+    for options in ({"rerank": "parts"}, {"part_weights": {"upper": 0.5}}):
+        np.testing.assert_array_equal(search(gallery, backend, hidden, **options).query.global_, revealed.global_)
+        expanded = search_expanded(gallery, backend, hidden, neighbours=0, **options)
+        np.testing.assert_array_equal(expanded.query.parts, revealed.parts)
+        np.testing.assert_array_equal(search(gallery, backend, hidden, **options).revealed, backend.reveal([hidden])[0])
+    as_it_is = search(gallery, backend, hidden)
+    assert as_it_is.revealed is None
+    np.testing.assert_array_equal(as_it_is.query.global_, BACKEND.embed([hidden])[0].global_)
 
 
 # Geometry

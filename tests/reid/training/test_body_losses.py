@@ -12,6 +12,7 @@ from reid.training.body_losses import (
     FULL_PARSE,
     NO_PARSE,
     SILHOUETTE,
+    hiding_loss,
     joint_losses,
     metre_loss,
     overlap_loss,
@@ -121,3 +122,13 @@ def test_visible_parts_follow_joints_and_masks():
     assert not known[1, part["bag"]]
     assert target[1, part["feet"]] == 0
     assert target[1, part["head"]] == 1
+
+
+def test_hiding_is_learnt_at_the_maps_own_size():
+    covered = torch.zeros(1, 8, 8, dtype=torch.bool)
+    covered[:, :, 4:] = True
+    right = torch.tensor([[-9.0, 9.0], [-9.0, 9.0]])[None]
+    assert hiding_loss(right, covered) < 1e-3
+    assert hiding_loss(-right, covered) > 5
+    covered[:, :, 2:4] = True  # half of the left places: as well one as the other
+    assert hiding_loss(torch.zeros(1, 2, 2), covered) == pytest.approx(math.log(2), abs=1e-5)

@@ -1,5 +1,7 @@
 """Recipes by name: folders in, weights out; what is missing or unknown is said in a sentence."""
 
+from dataclasses import fields
+
 import cv2
 import numpy as np
 import pytest
@@ -7,10 +9,10 @@ from safetensors.torch import load_file
 
 from models.gpn.fea_net import FeaNet
 from models.retrieval import TRUNKS
-from reid.errors import DatasetError, UnknownNameError, WeightsError
+from reid.errors import DatasetError, PartwiseError, UnknownNameError, WeightsError
 from reid.rendering import render_people
 from reid.training.body_losses import UNKNOWN
-from reid.training.recipes import RECIPES, Settings, train
+from reid.training.recipes import RECIPES, TAKERS, Settings, train
 from tests.reid.training.shapes import draw, tiny
 
 
@@ -55,7 +57,7 @@ def test_gpn_has_a_place_for_nobody_in_every_batch(market, tmp_path):
     data = {"market1501": market, "caltech101": draw(tmp_path / "things", {"Faces": 3, "chair": 5})}
     recipe = RECIPES["gpn"](data, Settings(epochs=1, size=(64, 32)))
     assert [(len(group.index), group.people) for group in recipe.groups] == [(64, 10), (5, 0)]
-    pictures, identities, _, joints, _, masks, _ = next(iter(recipe.batches(0)))
+    pictures, identities, _, joints, _, masks, _, _ = next(iter(recipe.batches(0)))
     assert (identities[-4:] == -1).all()
     assert (joints[-4:, :, 2] <= 0).all()
     assert set(masks[-4:].unique().tolist()) <= {0, UNKNOWN}
@@ -79,6 +81,15 @@ def test_unknown_names_are_refused(market, tmp_path):
         train("trunk", {"market": market}, tmp_path)
     with pytest.raises(UnknownNameError, match=r"market1501\.bones"):
         train("trunk", {"market1501": market, "market1501.bones": market}, tmp_path)
+
+
+def test_a_setting_that_would_go_unheeded_is_refused(market, tmp_path):
+    unheeded = {"trunk": Settings(frozen=True), "gpn": Settings(settle=True), "rfcn": Settings(grow=0.5)}
+    for recipe, settings in unheeded.items():
+        with pytest.raises(PartwiseError, match="does not heed --"):
+            train(recipe, {"market1501": market}, tmp_path, settings)
+    assert set(TAKERS) <= {field.name for field in fields(Settings)}
+    assert {recipe for takers in TAKERS.values() for recipe in takers} <= set(RECIPES)
 
 
 @pytest.mark.parametrize("recipe", ["trunk", "gpn", "gpn-synthetic"])
