@@ -33,10 +33,10 @@ class GPN(nn.Module):
     """Pictures of one person each -> embeddings, skeleton and parsing.
 
     Input (N, 3, H, W), normalised; 256x128. Output, a dict: what `FeaNet` and `SkeletonNet` give, `rough` logits of the
-    parsing (N, L, H/4, W/4), `hiding` logits (N, H/4, W/4) of something in the way of the person, `parse` logits
-    (N, L, H/2, W/2) but for `parse=False` (nothing else hangs on them, and they take three tenths of the time; a mask
-    (N,) asks for some pictures' alone), `parts` (N, P, Dp) not yet normalised, `visible` (N, P) logits, `whole`
-    (N, Dp): the global branch after the graph.
+    parsing (N, L, H/4, W/4), `parse` logits (N, L, H/2, W/2) and `hiding` logits (N, H/4, W/4) of somebody in the way
+    of the person but for `parse=False` (nothing else hangs on them, and they take long; a mask (N,) asks for some
+    pictures' alone), `parts` (N, P, Dp) not yet normalised, `visible` (N, P) logits, `whole` (N, Dp): the global branch
+    after the graph.
     """
 
     def __init__(self, config: GPNConfig | None = None) -> None:
@@ -61,11 +61,11 @@ class GPN(nn.Module):
         maps = out["maps"]
         decoded = self.decoder(maps)
         out |= self.skeleton(decoded)
-        out["rough"], out["hiding"] = self.parse.roughly(decoded)
+        out["rough"], between = self.parse.roughly(decoded)
         if isinstance(parse, Tensor):
-            out["parse"] = self.parse.finely(out["rough"][parse], decoded[parse], pictures[parse])
+            out["parse"], out["hiding"] = self.parse.closer(between[parse], decoded[parse], pictures[parse])
         elif parse:
-            out["parse"] = self.parse.finely(out["rough"], decoded, pictures)
+            out["parse"], out["hiding"] = self.parse.closer(between, decoded, pictures)
 
         local = self.local(maps[-1])  # (N, Dp, H/16, W/16)
         size = (local.shape[2], local.shape[3])

@@ -32,11 +32,8 @@ SEEN = 0.25
 
 HIDDEN = (0.1, 0.8)
 """Less than this share of a picture hides nobody worth the change, and behind more there is nobody left to see."""
-# Logit from which something is believed to be in the way: on CUHK03's held-out people better than 0, and than -2.
+# Logit from which somebody is believed to be in the way: on CUHK03's held-out people better than 0, and than -2.
 IN_THE_WAY = -1.0
-PLAIN = 8
-"""Median deviation in grey levels under which what hides somebody is plain, as a wall is: past that the network has
-learnt to look, and better than past another colour."""
 
 SIDES_SWAPPED = np.arange(len(JOINTS))
 """The joints with left and right exchanged, as a mirror does."""
@@ -97,11 +94,11 @@ class GraphPoseNetwork(ShippedNetwork):
         return _label_map(self._both_ways(picture)["parse"][0], picture)
 
     def reveal(self, pictures: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Whatever hides the person gets the mean colour of all else, so that it is not taken for a part of them."""
+        """Whoever hides the person gets the mean colour of all else, so that it is not taken for a part of them."""
         revealed: list[np.ndarray] = []
         for i in range(0, len(pictures), BATCH):
             batch = pictures[i : i + BATCH]
-            hiding = self._run(batch, parse=False)["hiding"]
+            hiding = self._run(batch)["hiding"]
             revealed += [_revealed(logits, picture) for logits, picture in zip(hiding, batch, strict=True)]
         return revealed
 
@@ -196,14 +193,13 @@ def _belief(rough: np.ndarray, pictures: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _revealed(hiding: np.ndarray, picture: np.ndarray) -> np.ndarray:
-    """(h, w) logits of something in the way, and the picture they came from -> the picture without it."""
+    """(h, w) logits of somebody in the way, and the picture they came from -> the picture without it."""
     import cv2
 
-    hidden = cv2.resize(hiding, picture.shape[1::-1], interpolation=cv2.INTER_LINEAR) > IN_THE_WAY
+    seen = cv2.resize(hiding, picture.shape[1::-1], interpolation=cv2.INTER_LINEAR) > IN_THE_WAY
+    # Whoever is in the way stands upright: a column that is mostly theirs is theirs, head to foot.
+    hidden = np.broadcast_to(seen.mean(0) > 0.5, seen.shape)
     if not HIDDEN[0] <= hidden.mean() <= HIDDEN[1]:
-        return picture
-    taken = picture[hidden].astype(np.float32)
-    if np.median(np.abs(taken - np.median(taken, 0))) < PLAIN:
         return picture
     clear = picture.copy()
     clear[hidden] = picture[~hidden].mean(0).round()
@@ -254,7 +250,7 @@ class Gpn(GraphPoseNetwork):
         True,
         GraphPoseNetwork.views,
     )
-    weights_sha256 = "d10323366441a35aa87348a2200e0c1557b3ccf665aa332944324b60bfdd3f41"
+    weights_sha256 = "f86a8bd1b74bb59a5e2ad95ffda1689313eb515119ac8cce075a68ad8ddab586"
 
 
 class GpnSynthetic(GraphPoseNetwork):
@@ -268,7 +264,7 @@ class GpnSynthetic(GraphPoseNetwork):
         False,
         views,
     )
-    weights_sha256 = "ddd0b4079d81c178036df47257c4d4bf2d3d15eeccdee1564b3b7dd68106fa8f"
+    weights_sha256 = "97c5548bdf15cd13b7faaea26f8d7740a90dc1f1de66eb914622aca82576ece9"
 
 
 for _cls in (Gpn, GpnSynthetic):

@@ -46,6 +46,7 @@ def add(commands: Commands) -> None:
     sub.add_argument("--rate", type=float, metavar="LR", help="peak learning rate")
     sub.add_argument("--grow", type=float, default=0.0, metavar="SHARE", help="epochs at 3/4 of the size first (trunk)")
     sub.add_argument("--start", type=Path, metavar="FILE", help="weights to start from")
+    sub.add_argument("--closer", action="store_true", help="only the closer look of PARSE NET learns (gpn)")
     sub.add_argument("--frozen", action="store_true", help="the trunk that --start brings does not learn (gpn)")
     sub.add_argument("--settle", action="store_true", help="crops that hardly stray, as a run's last epochs (scenes)")
     sub.add_argument("--arch", metavar="NAME", help="network to fine-tune, or with --scratch to train (retrieval)")
@@ -131,6 +132,7 @@ def _train(options: argparse.Namespace) -> None:
             options.rate,
             options.start,
             frozen=options.frozen,
+            closer=options.closer,
             settle=options.settle,
             grow=options.grow,
             arch=options.arch,

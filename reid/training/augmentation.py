@@ -50,12 +50,14 @@ class Augmented:
         theta: (N, 2, 3) float32, where each output position was read from, in -1..1 (as `affine_grid` takes it).
         mirrored: (N,) bool.
         covered: (N, H, W) bool, pixels hidden by something pasted over.
+        crossed: (N, H, W) bool, pixels hidden by what other pictures show.
     """
 
     pictures: Tensor
     theta: Tensor
     mirrored: Tensor
     covered: Tensor
+    crossed: Tensor
 
     def move_masks(self, masks: Tensor, covered_label: int = 0, unknown: int = 255) -> Tensor:
         """Label maps (N, h, w) of the same pictures, moved and covered alike; what came from outside is unknown."""
@@ -128,7 +130,7 @@ def augment(
             warped = cv2.resize(small, (w, h), interpolation=cv2.INTER_LINEAR)
         moved[i] = warped
     x = normalised(moved)  # (N, H, W, 3)
-    covered = np.zeros((n, h, w), bool)
+    covered, crossed = np.zeros((2, n, h, w), bool)
     for i in range(n):
         if rng.random() < strength.erase:
             where = _rectangle(h, w, rng)
@@ -145,18 +147,19 @@ def augment(
             if rng.random() < strength.crowd:
                 where, strip = _beside(pictures[other], (h, w), rng)
                 x[i][where] = normalised(strip)
-                covered[i][where] = True
+                crossed[i][where] = True
             elif silhouettes is None:
                 where = _rectangle(h, w, rng)
                 x[i][where] = normalised(moved[other][where])
-                covered[i][where] = True
+                crossed[i][where] = True
             else:
                 person, shape = _walk_in(pictures[other], silhouettes[other], (h, w), rng)
                 x[i][shape] = normalised(person)[shape]
-                covered[i] |= shape
+                crossed[i] |= shape
+    covered |= crossed
     # Pictures lie channels last in memory already: the view is what the network wants.
     batch = torch.from_numpy(x).permute(0, 3, 1, 2)
-    return Augmented(batch, torch.from_numpy(theta), torch.from_numpy(flip < 0), torch.from_numpy(covered))
+    return Augmented(batch, *map(torch.from_numpy, (theta, flip < 0, covered, crossed)))
 
 
 def normalised(pictures: np.ndarray) -> np.ndarray:

@@ -115,13 +115,13 @@ def overlap_loss(logits: Tensor, masks: Tensor, scheme: Tensor) -> Tensor:
     return total / max(count, 1)
 
 
-def hiding_loss(logits: Tensor, covered: Tensor) -> Tensor:
-    """What is in the way, (N, h, w) logits, against what was laid over the pictures, (N, H, W) bool.
+def hiding_loss(logits: Tensor, crossed: Tensor) -> Tensor:
+    """Who is in the way, (N, h, w) logits, against what of other pictures was laid over, (N, H, W) bool.
 
     Whoever stood in the way when a picture was taken is known to nobody and passes for background: one of many.
     """
     height, width = logits.shape[1:]
-    share = F.adaptive_avg_pool2d(covered[:, None].float(), (height, width))[:, 0]
+    share = F.adaptive_avg_pool2d(crossed[:, None].float(), (height, width))[:, 0]
     return F.binary_cross_entropy_with_logits(logits, share)
 
 

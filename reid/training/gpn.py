@@ -61,11 +61,12 @@ class GPNTraining(nn.Module):
     Args:
         steady: FEA NET's batch norms keep the statistics they came with. A trunk that was trained on real people knows
             theirs; the rendered people in every batch would shift them.
+        closer: nothing but PARSE NET's closer look trains.
     """
 
-    def __init__(self, net: GPN, n_identities: int, steady: bool = False) -> None:
+    def __init__(self, net: GPN, n_identities: int, steady: bool = False, closer: bool = False) -> None:
         super().__init__()
-        self.net, self.steady = net, steady
+        self.net, self.steady, self.closer = net, steady, closer
         config = net.config
 
         def classifier(width: int) -> nn.Linear:
@@ -79,6 +80,10 @@ class GPNTraining(nn.Module):
         self.whole = classifier(config.part_dim)
 
     def train(self, mode: bool = True) -> GPNTraining:
+        if self.closer:
+            super().train(False)
+            self.net.parse.closer.train(mode)
+            return self
         super().train(mode)
         if self.steady:
             for module in self.net.fea.modules():
@@ -97,6 +102,7 @@ class GPNRecipe:
         start: weights of a FEA NET (from the recipe `trunk`) or of a whole GPN; its norms keep their statistics.
         eager: how much faster than a trunk out of `start` all else learns.
         frozen: the trunk of `start` does not learn at all: steps are shorter, and the whole's vector stays what it was.
+        closer: PARSE NET's closer look alone learns, and all else of `start` stays what it was, vectors and joints too.
         outlines: of pictures whose outline alone is known, one in so many is parsed finely; of fully labelled ones,
             every second one.
         steps_an_epoch: optimiser steps; by default one pass over the first group.
@@ -118,7 +124,8 @@ class GPNRecipe:
         teach: float = 1.0,
         eager: float = 3.0,
         frozen: bool = False,
-        outlines: int = 4,
+        closer: bool = False,
+        outlines: int = 2,
         steps_an_epoch: int | None = None,
         augmentation: Augmentation | None = None,
         validation: Any = None,
@@ -127,8 +134,8 @@ class GPNRecipe:
         self.people, self.bodies, self.groups, self.epochs, self.name = people, bodies, groups, epochs, name
         self.config, self.start, self.rate, self.weight_decay = config, start, rate, weight_decay
         self.warm_up, self.teach, self.eager, self.outlines = warm_up, teach, eager, outlines
-        self.frozen = frozen
-        self.augmentation = augmentation or Augmentation(erase=0.1, block=0.25, paste=0.35)
+        self.frozen, self.closer = frozen, closer
+        self.augmentation = augmentation or Augmentation(erase=0.1, block=0.2, paste=0.5)
         self.validation, self.evaluate_every = validation, evaluate_every
         first = groups[0]
         self._steps = steps_an_epoch or len(first.index) // (first.people * first.views)
@@ -136,26 +143,34 @@ class GPNRecipe:
         self.triplet = TripletMarginLoss(margin=0.3)
 
     def build(self, fresh: bool = True) -> GPNTraining:
-        model = GPNTraining(GPN(self.config), self.people.n_identities, steady=self.start is not None)
+        model = GPNTraining(GPN(self.config), self.people.n_identities, self.start is not None, self.closer)
         if fresh and self.start is not None:
             state = load_file(self.start)
             whole = any(key.startswith("fea.") for key in state)
             (model.net if whole else model.net.fea).load_state_dict(state)
-            model.eval()
-            known = [model.neck, *model.stripes, *([*model.parts, model.whole] if whole else [])]
-
-            def features(x: Tensor) -> list[Tensor]:
-                out = model.net(x, parse=False) if whole else model.net.fea(x)
-                return [
-                    out["neck"],
-                    *out["stripes"].unbind(1),
-                    *([*out["parts"].unbind(1), out["whole"]] if whole else []),
-                ]
-
-            imprint(known, features, self.people)
+            if not self.closer:
+                self._imprint(model, whole)
         if self.frozen:
             model.net.fea.requires_grad_(False)
+        if self.closer:
+            model.requires_grad_(False)
+            model.net.parse.closer.requires_grad_(True)
         return model
+
+    def _imprint(self, model: GPNTraining, whole: bool) -> None:
+        """Classifiers begin as what the loaded network, FEA NET alone or the `whole`, makes of everybody."""
+        model.eval()
+        known = [model.neck, *model.stripes, *([*model.parts, model.whole] if whole else [])]
+
+        def features(x: Tensor) -> list[Tensor]:
+            out = model.net(x, parse=False) if whole else model.net.fea(x)
+            return [
+                out["neck"],
+                *out["stripes"].unbind(1),
+                *([*out["parts"].unbind(1), out["whole"]] if whole else []),
+            ]
+
+        imprint(known, features, self.people)
 
     def optimiser(self, model: Any) -> torch.optim.Optimizer:
         """The trunk, which has learnt before, at the rate given; all else at `eager` times as much."""
@@ -185,7 +200,7 @@ class GPNRecipe:
             taught = None if people.taught is None else torch.from_numpy(people.taught[index])
             labels = moved.move_masks(masks.long())
             known = torch.from_numpy(people.identities[index])
-            yield moved.pictures, known, taught, joints, xyz, labels, scheme, moved.covered
+            yield moved.pictures, known, taught, joints, xyz, labels, scheme, moved.crossed
 
     def _stream(self, group: Group, rng: np.random.Generator) -> Iterator[np.ndarray]:
         if group.people:
@@ -197,24 +212,29 @@ class GPNRecipe:
             yield rng.choice(group.index, group.views, replace=len(group.index) < group.views)
 
     def losses(self, model: Any, batch: tuple[Any, ...]) -> dict[str, Tensor]:
-        pictures, identities, taught, joints, xyz, masks, scheme, covered = batch
-        # The rough parsing learns from every picture; the fine one, which takes longer, from some of those alike.
+        pictures, identities, taught, joints, xyz, masks, scheme, crossed = batch
+        # The rough parsing learns from every picture; the closer look, which takes longer, from some of those alike,
+        # and from more of them where it learns alone.
         fine = scheme == COARSE_PARSE
-        fine[torch.where(scheme == FULL_PARSE)[0][::2]] = True
+        fine[torch.where(scheme == FULL_PARSE)[0][:: 1 if self.closer else 2]] = True
         fine[torch.where(scheme == SILHOUETTE)[0][:: self.outlines]] = True
         with autocast():
             out = model.net(pictures, fine)
         out = {k: v.float() if isinstance(v, Tensor) else v for k, v in out.items()}
-        losses = identity_losses(model, out, identities)
+        losses = {
+            "parse": parse_loss(out["parse"], masks[fine], scheme[fine]),
+            "overlap": overlap_loss(out["parse"], masks[fine], scheme[fine]),
+            "hiding": 2 * hiding_loss(out["hiding"], crossed[fine]),
+        }
+        if self.closer:
+            return losses
+        losses |= identity_losses(model, out, identities)
         who = identities >= 0
         neck = out["neck"][who]
         losses["triplet"] = self.triplet(neck, identities[who], self.miner(neck, identities[who]))
         losses |= joint_losses(out, joints)
         losses["metres"] = metre_loss(out["xyz"], xyz)
-        losses["parse"] = parse_loss(out["parse"], masks[fine], scheme[fine])
-        losses["overlap"] = overlap_loss(out["parse"], masks[fine], scheme[fine])
         losses["rough"] = 0.5 * parse_loss(out["rough"], masks[:, ::2, ::2], scheme)
-        losses["hiding"] = hiding_loss(out["hiding"], covered)
         target, known = visible_parts(joints, masks, scheme)
         visible = F.binary_cross_entropy_with_logits(out["visible"], target, reduction="none")
         losses["visible"] = 0.5 * (visible * known).sum() / known.sum().clamp(min=1)

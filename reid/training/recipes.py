@@ -56,6 +56,7 @@ class Settings:
     rate: float | None = None
     start: Path | None = None
     frozen: bool = False
+    closer: bool = False
     settle: bool = False
     teach: float = 1.0
     grow: float = 0.0
@@ -68,6 +69,7 @@ class Settings:
 TAKERS: dict[str, tuple[str, ...]] = {
     "start": ("trunk", "gpn", "gpn-synthetic", "dpsnet", "rfcn", "rcnn"),
     "frozen": ("gpn", "gpn-synthetic"),
+    "closer": ("gpn", "gpn-synthetic"),
     "settle": ("dpsnet", "lraspp"),
     "grow": ("trunk", "retrieval", "dpsnet", "lraspp"),
     "arch": ("retrieval",),
@@ -229,6 +231,9 @@ def _mask(settings: Settings) -> tuple[int, int]:
 def _bodies(name: str, real: list[Table], data: Mapping[str, Path], settings: Settings) -> Recipe:
     if settings.frozen and settings.start is None:
         raise WeightsError("--frozen keeps the trunk as it is, and a random one is worth nothing; give --start FILE.")
+    if settings.closer and settings.start is None:
+        raise WeightsError("--closer keeps all else as it is, and random weights are worth nothing; give --start FILE.")
+    standing = settings.frozen or settings.closer
     size, mask = settings.size or (256, 128), _mask(settings)
     tables = list(real)
     if "rendered" in data:
@@ -247,10 +252,10 @@ def _bodies(name: str, real: list[Table], data: Mapping[str, Path], settings: Se
     groups = []
     if first_drawn:
         # A frozen trunk learns nobody anew: most pictures are then of people of whom everything is known.
-        groups.append(Group(index[:first_drawn], people=5 if settings.frozen else 10, views=4))
+        groups.append(Group(index[:first_drawn], people=5 if standing else 10, views=4))
     drawn = index[(index >= first_drawn) & has_identity]
     if len(drawn):
-        groups.append(Group(drawn, people=16 if not first_drawn else 12 if settings.frozen else 7, views=4))
+        groups.append(Group(drawn, people=16 if not first_drawn else 12 if standing else 7, views=4))
     for photos in (index[somebody & ~has_identity], index[~somebody]):
         if len(photos):
             groups.append(Group(photos, people=0, views=4))
@@ -264,9 +269,10 @@ def _bodies(name: str, real: list[Table], data: Mapping[str, Path], settings: Se
         epochs=settings.epochs or 40,
         start=settings.start,
         frozen=settings.frozen,
+        closer=settings.closer,
         rate=settings.rate or (5e-4 if first_drawn else 1e-3),
         teach=settings.teach,
-        augmentation=None if first_drawn else replace(DRAWN, erase=0.1, block=0.25, paste=0.35),
+        augmentation=None if first_drawn else replace(DRAWN, erase=0.1, block=0.2, paste=0.5),
     )
 
 

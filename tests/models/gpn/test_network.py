@@ -42,7 +42,7 @@ def test_a_picture_gives_the_same_alone_and_in_a_batch(net):
 def test_the_fine_parsing_can_be_left_out_and_nothing_else_changes(net):
     x = torch.randn(2, 3, 64, 32)
     whole, quick = net(x), net(x, parse=False)
-    assert whole.keys() - quick.keys() == {"parse"}
+    assert whole.keys() - quick.keys() == {"parse", "hiding"}
     for key in ("embedding", "parts", "visible", "whole", "rough", "xyz", "xy"):
         torch.testing.assert_close(quick[key], whole[key])
 

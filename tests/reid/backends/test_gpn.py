@@ -79,7 +79,7 @@ def test_weights_of_another_network_are_refused(tmp_path, monkeypatch):
     untrained(Gpn, tmp_path, monkeypatch)
     file = tmp_path / "gpn.safetensors"
     state = load_file(file)
-    del state["parse.reduce.weight"]
+    del state["parse.closer.reduce.weight"]
     save_file(state, file)
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     with pytest.raises(WeightsError, match="another network"):
@@ -235,7 +235,7 @@ def test_a_mirrored_picture_has_the_mirrored_pose_and_parsing(backend):
 
 
 def in_the_way(left: int, right: int) -> np.ndarray:
-    """Logits (64, 32) of a network that sees something from column `left` to `right`."""
+    """Logits (64, 32) of a network that sees somebody from column `left` to `right`."""
     hiding = np.full((64, 32), -4.0, np.float32)
     hiding[:, left:right] = 4
     return hiding
@@ -255,10 +255,14 @@ def test_what_hides_somebody_gets_the_mean_colour_of_the_rest():
     )
 
 
-def test_something_plain_in_the_way_is_left_there():
+def test_whoever_is_in_the_way_stands_upright():
     picture = textured(128, 64)
-    picture[:, :20] = (0, 0, 0)
-    assert Drawn(logits(FIGURE), hiding=in_the_way(0, 10)).reveal([picture])[0] is picture
+    hiding = in_the_way(0, 10)
+    hiding[:20, :10] = -4  # a head is narrower than shoulders
+    hiding[:20, 20:] = 4  # and nobody is a head alone
+    shown = Drawn(logits(FIGURE), hiding=hiding).reveal([picture])[0]
+    assert (shown[:, :19] == shown[0, 0]).all()
+    np.testing.assert_array_equal(shown[:, 21:], picture[:, 21:])
 
 
 @pytest.mark.parametrize("columns", [(0, 0), (0, 2), (2, 32)])

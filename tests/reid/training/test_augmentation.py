@@ -82,6 +82,7 @@ def test_a_block_rises_from_an_edge_in_one_colour():
         assert 0.2 <= covered.float().mean() <= 0.5
         assert covered[0].all() or covered[-1].all() or covered[:, 0].all() or covered[:, -1].all()
         assert (picture[:, covered].std(1) < 1e-4).all()
+    assert not out.crossed.any()
     assert out.covered[:, -1, 16].float().mean() > 0.3  # from below more often than from anywhere else
 
 
@@ -91,8 +92,9 @@ def test_another_person_walks_in_by_their_silhouette():
     silhouettes = np.zeros((2, 64, 32), bool)
     silhouettes[:, 10:54, 10:22] = True
     only_paste = Augmentation(shift=0, scale=0, turn=0, colour=0, grey=0, soft=0, erase=0, block=0, paste=1, crowd=0)
-    covered = [augment(pictures, np.random.default_rng(s), only_paste, silhouettes).covered for s in range(20)]
-    share = torch.stack(covered).float().mean((2, 3))
+    out = [augment(pictures, np.random.default_rng(s), only_paste, silhouettes) for s in range(20)]
+    assert all(torch.equal(one.crossed, one.covered) for one in out)
+    share = torch.stack([one.covered for one in out]).float().mean((2, 3))
     assert (share > 0.02).float().mean() > 0.8
     assert share.max() < 0.5
 

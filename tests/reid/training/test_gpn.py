@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
@@ -123,7 +124,14 @@ def test_nobody_to_match_costs_nothing():
         loss.backward()
 
 
-def test_a_frozen_trunk_stands_still_while_the_rest_learns(tmp_path):
+@pytest.mark.parametrize(
+    ("setting", "still", "learns"),
+    [
+        ("frozen", ("fea.",), "decoder.smooth4.0.weight"),
+        ("closer", ("fea.", "decoder.", "skeleton.", "parse.coarse.", "part_"), "parse.closer.fine.0.0.weight"),
+    ],
+)
+def test_what_is_to_stand_still_does_while_the_rest_learns(tmp_path, setting, still, learns):
     people, bodies = figures(n=2)
     donor = GPN(TINY)
     save_file(donor.state_dict(), str(tmp_path / "gpn.safetensors"))
@@ -134,10 +142,10 @@ def test_a_frozen_trunk_stands_still_while_the_rest_learns(tmp_path):
         epochs=1,
         config=TINY,
         start=tmp_path / "gpn.safetensors",
-        frozen=True,
+        **{setting: True},
     )
     state = load_file(fit(recipe, tmp_path / "run", say=lambda line: None))
     for key, value in donor.state_dict().items():
-        if key.startswith("fea."):
+        if key.startswith(still):
             assert torch.equal(state[key], value), key
-    assert not torch.equal(state["decoder.smooth4.0.weight"], donor.decoder.smooth4[0].weight)
+    assert not torch.equal(state[learns], donor.state_dict()[learns])

@@ -67,11 +67,12 @@ def test_gpn_has_a_place_for_nobody_in_every_batch(market, tmp_path):
 def test_a_frozen_gpn_sees_more_of_whom_all_is_known(market, tmp_path):
     render_people(tmp_path / "drawn", 4, 4, cameras=2)
     data = {"market1501": market, "rendered": tmp_path / "drawn"}
-    for frozen, people in ((False, [10, 7]), (True, [5, 12])):
-        settings = Settings(epochs=1, size=(64, 32), frozen=frozen, start=tmp_path / "gpn.safetensors")
+    for standing, people in (({}, [10, 7]), ({"frozen": True}, [5, 12]), ({"closer": True}, [5, 12])):
+        settings = Settings(epochs=1, size=(64, 32), start=tmp_path / "gpn.safetensors", **standing)
         assert [group.people for group in RECIPES["gpn"](data, settings).groups] == people
-    with pytest.raises(WeightsError, match="--start"):
-        RECIPES["gpn"](data, Settings(frozen=True))
+        if standing:
+            with pytest.raises(WeightsError, match="--start"):
+                RECIPES["gpn"](data, Settings(**standing))
 
 
 def test_unknown_names_are_refused(market, tmp_path):
