@@ -22,7 +22,7 @@ RERANKS = ("none", "parts", "geometry")
 # So many of the nearest are looked at again by parts or geometry.
 SHORTLIST = 100
 
-REVEALED = "Something hides part of the query; it is painted over, and left out of this match by parts."
+REVEALED = "Somebody hides part of the query; they are painted over, and left out of this match by parts."
 
 # Market-1501's marks for pictures whose identity is not known: junk boxes and distractors.
 _NOBODY = (None, "", "-1", "0000")

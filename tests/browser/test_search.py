@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import cv2
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import PHONE, ROOT
 
 QUERY = ROOT / "gallery" / "photos" / "0002_c6.jpg"  # a coffee cup
+PEOPLE = ROOT / "gallery" / "people"
 CARDS = "#pw-grid .pw-card"
 
 
@@ -141,6 +143,26 @@ def test_the_querys_own_camera_can_be_left_out(open_page):
     expect(page.locator(CARDS)).to_have_count(12)
     page.set_input_files("#pw-query input[type=file]", QUERY)  # no picture of this gallery
     expect(box).to_be_hidden()
+
+
+def test_whoever_stands_in_the_way_is_taken_out_of_a_match_by_parts(open_page, tmp_path, shoot):
+    mine, theirs = (cv2.imread(str(PEOPLE / name)) for name in ("0050_c1s1_000001_00.jpg", "0001_c1s1_000002_00.jpg"))
+    height, width = mine.shape[:2]
+    theirs = cv2.resize(theirs, (width, height))
+    columns = round(0.4 * width)
+    mine[:, :columns] = theirs[:, (width - columns) // 2 :][:, :columns]
+    cv2.imwrite(str(tmp_path / "beside.png"), mine)
+    page = open_page()
+    page.set_input_files("#pw-query input[type=file]", tmp_path / "beside.png")
+    expect(page.locator(CARDS)).to_have_count(12)
+    painted_over = page.get_by_text("Somebody hides part of the query")
+    expect(painted_over).to_have_count(0)
+    page.click("#pw-options button")
+    page.click('#pw-rerank label:has-text("parts")')
+    expect(painted_over).to_be_visible()
+    assert identities(page)[0] == "0050"
+    page.evaluate("scrollTo(0, 0)")
+    shoot(page, "revealed")
 
 
 def test_everything_has_a_name_to_a_screen_reader(page):
