@@ -250,7 +250,7 @@ class Gpn(GraphPoseNetwork):
         True,
         GraphPoseNetwork.views,
     )
-    weights_sha256 = "f86a8bd1b74bb59a5e2ad95ffda1689313eb515119ac8cce075a68ad8ddab586"
+    weights_sha256 = "a88f34ed1b61a273b1e189f541073824e53b4fa7b434c35bdae165720698b5b6"
 
 
 class GpnSynthetic(GraphPoseNetwork):
