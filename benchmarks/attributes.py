@@ -22,7 +22,7 @@ from reid import backends
 from reid.backends import Backend
 from reid.datasets import read_folder
 from reid.pipeline import decode_batches
-from reid.search.keywords import keywords
+from reid.search.keywords import embed_with_words
 
 UPPER = ("black", "white", "red", "purple", "yellow", "gray", "blue", "green")
 LOWER = ("black", "white", "pink", "purple", "yellow", "gray", "blue", "green", "brown")
@@ -57,12 +57,13 @@ def true_colour(attributes: dict[str, int], prefix: str, colours: Sequence[str])
 
 
 def words_of(backend: Backend, folder: Path) -> list[tuple[str, list[str]]]:
-    """Identity and words of each picture of the folder that has an identity."""
+    """Identity and words, as an index keeps them, of each picture of the folder that has an identity."""
     samples = [s for s in read_folder(folder, "market1501") if s.identity not in (None, "-1", "0000")]
-    said = []
+    said: list[tuple[str, list[str]]] = []
     for batch in decode_batches(samples):
-        for sample, picture in zip(batch.samples, batch.pictures, strict=True):
-            said.append((str(sample.identity), keywords(picture, backend.parse(picture)).split(", ")))
+        words = embed_with_words(backend, batch.pictures)[1]
+        assert words is not None
+        said += [(str(sample.identity), text.split(", ")) for sample, text in zip(batch.samples, words, strict=True)]
     return said
 
 

@@ -15,6 +15,8 @@ from reid.backends.tensors import to_tensor
 from reid.embedding import Embedding, Embeddings, l2_normalise
 
 SIZE = (256, 128)
+LARGER = (320, 160)
+"""`pose` and `parse` look again at this size: small things come out better, and the two err apart."""
 BATCH = 32
 # Label maps are made no finer than this and enlarged by repetition: the network sees 128x64 labels anyway.
 MAX_MAP_SIDE = 1024
@@ -66,7 +68,7 @@ class GraphPoseNetwork(ShippedNetwork):
     a cosine. A part's visibility is
     what the network makes of it, times how far the picture can be believed: tiny ones, ones wider than tall and ones
     without a figure in their parsing show nothing for certain. `pose` and `parse`, asked of one picture at a time, look
-    at its mirror image too.
+    at its mirror image too, and at both in two sizes.
     """
 
     needs = ("torch", "torch_geometric")
@@ -91,7 +93,7 @@ class GraphPoseNetwork(ShippedNetwork):
         return self._look(pictures, parse=True)
 
     def parse(self, picture: np.ndarray) -> Parse:
-        return _label_map(self._both_ways(picture)["parse"][0], picture)
+        return _label_map(self._averaged(picture)["parse"][0], picture)
 
     def reveal(self, pictures: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Whoever hides the person gets the mean colour of all else, so that it is not taken for a part of them."""
@@ -108,7 +110,7 @@ class GraphPoseNetwork(ShippedNetwork):
         from models.gpn.skeleton_net import locate, project
 
         height, width = picture.shape[:2]
-        out = self._both_ways(picture, parse=False)
+        out = self._averaged(picture, parse=False)
         heat, xyz, seen = (torch.from_numpy(out[key]) for key in ("heat", "xyz", "confidence"))
         weight = seen.sigmoid().clamp(min=1e-6)  # of nobody's joints all may round to nothing
         expected = project(xyz, locate(heat), weight, width / height)
@@ -153,9 +155,16 @@ class GraphPoseNetwork(ShippedNetwork):
                 parses += [_label_map(logits, one) for logits, one in zip(out["parse"], batch, strict=True)]
         return Embeddings.of(global_, parts, visibility), parses
 
-    def _both_ways(self, picture: np.ndarray, parse: bool = True) -> dict[str, np.ndarray]:
-        """What the network sees of the body, averaged over the picture and its mirror image: rows of one each."""
-        out = self._run([picture, np.ascontiguousarray(picture[:, ::-1])], parse)
+    def _averaged(self, picture: np.ndarray, parse: bool = True) -> dict[str, np.ndarray]:
+        """What the network sees of the body, averaged over the picture and its mirror image, both in two sizes: rows of
+        one each, maps in the larger size."""
+        both = [picture, np.ascontiguousarray(picture[:, ::-1])]
+        small, large = (self._both_ways(both, parse, size) for size in (SIZE, LARGER))
+        return {key: (_enlarged(small[key], large[key].shape) + large[key])[None] / 2 for key in large}
+
+    def _both_ways(self, both: Sequence[np.ndarray], parse: bool, size: tuple[int, int]) -> dict[str, np.ndarray]:
+        """The mean of what the network sees in a picture and in its mirror image."""
+        out = self._run(both, parse, size)
         mean: dict[str, np.ndarray] = {}
         for key in ("rough", "parse", "heat", "confidence", "xyz"):
             if key not in out:
@@ -167,20 +176,30 @@ class GraphPoseNetwork(ShippedNetwork):
                 mirrored = mirrored[..., ::-1]
             elif key == "xyz":
                 mirrored = mirrored * np.array([-1, 1, 1], np.float32)
-            mean[key] = (there + mirrored)[None] / 2
+            mean[key] = (there + mirrored) / 2
         return mean
 
-    def _run(self, pictures: Sequence[np.ndarray], parse: bool = True) -> dict[str, np.ndarray]:
+    def _run(
+        self, pictures: Sequence[np.ndarray], parse: bool = True, size: tuple[int, int] = SIZE
+    ) -> dict[str, np.ndarray]:
         import torch
 
-        assert self.card.input_size is not None
         with torch.inference_mode():
-            out = self._net(to_tensor(pictures, self.card.input_size), parse)
+            out = self._net(to_tensor(pictures, size), parse)
         return {key: value.float().numpy() for key, value in out.items() if isinstance(value, torch.Tensor)}
 
 
 def _sigmoid(logits: np.ndarray) -> np.ndarray:
     return (1 / (1 + np.exp(-np.clip(logits, -60, 60)))).astype(np.float32)
+
+
+def _enlarged(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Maps (C, h, w) brought to a shape (C, H, W); what is no map stays as it is."""
+    import cv2
+
+    if values.shape == shape:
+        return values
+    return cv2.resize(values.transpose(1, 2, 0), shape[:0:-1], interpolation=cv2.INTER_LINEAR).transpose(2, 0, 1)
 
 
 def _belief(rough: np.ndarray, pictures: Sequence[np.ndarray]) -> np.ndarray:

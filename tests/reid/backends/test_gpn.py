@@ -12,7 +12,18 @@ from safetensors.torch import load_file, save_file
 from models.gpn.anatomy import JOINTS, LABELS, PARTS
 from models.gpn.network import GPN
 from reid.backends import cards
-from reid.backends.gpn import LEGIBLE, PALETTE, SEEN, VIEWS, Gpn, GpnSynthetic, GraphPoseNetwork, _label_map
+from reid.backends.gpn import (
+    LARGER,
+    LEGIBLE,
+    PALETTE,
+    SEEN,
+    SIZE,
+    VIEWS,
+    Gpn,
+    GpnSynthetic,
+    GraphPoseNetwork,
+    _label_map,
+)
 from reid.backends.tensors import to_tensor
 from reid.backends.weights import WEIGHTS
 from reid.embedding import Embedding
@@ -179,7 +190,7 @@ class Drawn(GraphPoseNetwork):
     def _run(self, pictures, parse=True):
         return {key: np.repeat(value[None], len(pictures), 0) for key, value in self._out.items()}
 
-    def _both_ways(self, picture, parse=True):
+    def _averaged(self, picture, parse=True):
         return self._run([picture], parse)
 
 
@@ -229,6 +240,24 @@ def test_a_mirrored_picture_has_the_mirrored_pose_and_parsing(backend):
     np.testing.assert_allclose(there.xyz[swapped], here.xyz * [-1, 1, 1], atol=1e-4)
     np.testing.assert_allclose(there.confidence[swapped], here.confidence, atol=1e-4)
     assert (backend.parse(mirrored).labels[:, ::-1] == backend.parse(picture).labels).mean() > 0.999
+
+
+def test_two_sizes_have_an_equal_say():
+    class TwoSizes(Drawn):
+        def _run(self, pictures, parse=True, size=SIZE):
+            label, sure = (4, 2.0) if size == SIZE else (5, 3.0)
+            found = np.zeros((len(LABELS), size[0] // 2, size[1] // 2), np.float32)
+            found[label] = sure
+            return {"parse": np.repeat(found[None], len(pictures), 0)}
+
+        _averaged = GraphPoseNetwork._averaged
+
+    picture = np.zeros((64, 32, 3), np.uint8)
+    (averaged,) = TwoSizes(logits(FIGURE))._averaged(picture)["parse"]
+    assert averaged.shape == (len(LABELS), LARGER[0] // 2, LARGER[1] // 2)
+    assert (averaged[4] == 1).all()
+    assert (averaged[5] == 1.5).all()
+    assert (TwoSizes(logits(FIGURE)).parse(picture).labels == 5).all()
 
 
 # What hides somebody
