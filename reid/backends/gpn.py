@@ -269,7 +269,7 @@ class Gpn(GraphPoseNetwork):
         True,
         GraphPoseNetwork.views,
     )
-    weights_sha256 = "a88f34ed1b61a273b1e189f541073824e53b4fa7b434c35bdae165720698b5b6"
+    weights_sha256 = "d7cae20aa40b461fc0aea641eb513a7c38b2cf35bc45df858307084876869acd"
 
 
 class GpnSynthetic(GraphPoseNetwork):
