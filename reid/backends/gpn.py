@@ -16,7 +16,6 @@ from reid.embedding import Embedding, Embeddings, l2_normalise
 
 SIZE = (256, 128)
 LARGER = (320, 160)
-"""`pose` and `parse` look again at this size: small things come out better, and the two err apart."""
 BATCH = 32
 # Label maps are made no finer than this and enlarged by repetition: the network sees 128x64 labels anyway.
 MAX_MAP_SIDE = 1024
@@ -68,11 +67,13 @@ class GraphPoseNetwork(ShippedNetwork):
     a cosine. A part's visibility is
     what the network makes of it, times how far the picture can be believed: tiny ones, ones wider than tall and ones
     without a figure in their parsing show nothing for certain. `pose` and `parse`, asked of one picture at a time, look
-    at its mirror image too, and at both in two sizes.
+    at its mirror image too, and at both in each of `sizes`, of which the last is the largest: small things come out
+    better there, and what is seen in two sizes errs apart.
     """
 
     needs = ("torch", "torch_geometric")
     views: ClassVar[dict[str, float]] = {"neck": 2.0, "embedding": 1.0, "stripes": 1.0}
+    sizes: ClassVar[tuple[tuple[int, int], ...]] = (SIZE, LARGER)
 
     def build(self) -> Any:
         from models.gpn.network import GPN
@@ -156,11 +157,12 @@ class GraphPoseNetwork(ShippedNetwork):
         return Embeddings.of(global_, parts, visibility), parses
 
     def _averaged(self, picture: np.ndarray, parse: bool = True) -> dict[str, np.ndarray]:
-        """What the network sees of the body, averaged over the picture and its mirror image, both in two sizes: rows of
-        one each, maps in the larger size."""
+        """What the network sees of the body, averaged over the picture and its mirror image in all sizes: rows of one
+        each, maps in the largest size."""
         both = [picture, np.ascontiguousarray(picture[:, ::-1])]
-        small, large = (self._both_ways(both, parse, size) for size in (SIZE, LARGER))
-        return {key: (_enlarged(small[key], large[key].shape) + large[key])[None] / 2 for key in large}
+        looks = [self._both_ways(both, parse, size) for size in self.sizes]
+        largest = {key: value.shape for key, value in looks[-1].items()}
+        return {key: np.mean([[_enlarged(look[key], shape)] for look in looks], 0) for key, shape in largest.items()}
 
     def _both_ways(self, both: Sequence[np.ndarray], parse: bool, size: tuple[int, int]) -> dict[str, np.ndarray]:
         """The mean of what the network sees in a picture and in its mirror image."""
@@ -276,6 +278,7 @@ class GpnSynthetic(GraphPoseNetwork):
     """Trained on rendered people alone; without a teacher, there is nothing taught to embed by."""
 
     views: ClassVar[dict[str, float]] = {"neck": 1.0, "stripes": 1.0}
+    sizes = (SIZE,)  # a second one costs its joints more than its parsing wins
     card = _card(
         "gpn-synthetic",
         "The graph pose network trained on rendered people alone: nobody's picture was used.",
