@@ -64,11 +64,10 @@ class GraphPoseNetwork(ShippedNetwork):
     """Base of the sets of weights; a subclass names its hash, and what its global vector is made of.
 
     `views` are put side by side, each of the length that is said of it; a view of twice the length counts four times in
-    a cosine. A part's visibility is
-    what the network makes of it, times how far the picture can be believed: tiny ones, ones wider than tall and ones
-    without a figure in their parsing show nothing for certain. `pose` and `parse`, asked of one picture at a time, look
-    at its mirror image too, and at both in each of `sizes`, of which the last is the largest: small things come out
-    better there, and what is seen in two sizes errs apart.
+    a cosine. A part's visibility is what the network makes of it, times how far the picture can be believed: tiny ones,
+    ones wider than tall and ones without a figure in their parsing show nothing for certain. `pose` and `parse`, asked
+    of one picture at a time, look at its mirror image too, and at both in each of `sizes`, the largest last: two looks
+    in different sizes are wrong in different places.
     """
 
     needs = ("torch", "torch_geometric")
