@@ -2,7 +2,7 @@
 
 Frames are drawn, 480x360, and magnified to 576x432 as the backend does it; the rival takes them as they are, and so
 does DPSNet once. Networks compute as `parse` has them, the context path in bfloat16 where that is fast; the rival in
-single precision, and in bfloat16.
+single precision, and in bfloat16. Norms are folded into convolutions, the rival's too.
 Runs are measured in turn, so that a busy machine slows all alike, and the best of many rounds counts: processor time of
 one thread, then wall clock of all. mIoU needs weights that ship and CamVid, whose folder PARTWISE_CAMVID names.
 """
@@ -19,7 +19,8 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.utils import fuse_conv_bn_eval
 
 from models.dpsnet import DPSNet, LocalPath, Rulebook, active_sites
 from models.dpsnet.network import CELL, Grid
@@ -61,14 +62,11 @@ def _layers() -> None:
 
 def _networks(what: str, clock: Callable[[], float]) -> None:
     """The local path with all that it needs (sites, rulebooks, scatter), and the whole network, beside the rival."""
-    from torchvision.models.segmentation import lraspp_mobilenet_v3_large
-
     net, twin = DPSNet(), DPSNet(dense=True)
     twin.load_state_dict(net.state_dict())
     for one in (net, twin):
         one.fuse().to(memory_format=torch.channels_last)
-    rival = lraspp_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=11).eval()
-    rival = rival.to(memory_format=torch.channels_last)
+    rival = _rival()
     picture, plain = _frame(), _frame(magnified=False)
 
     def local(one: DPSNet, share: float) -> Tensor:
@@ -96,6 +94,19 @@ def _networks(what: str, clock: Callable[[], float]) -> None:
     print(f"| {net.config.active:.1%} active, the frame as it is | | | {as_it_is:.1f} |")
     print(f"| LR-ASPP MobileNetV3-Large | | | {other:.1f} |")
     print(f"| the same in bfloat16 where that is fast | | | {other_quick:.1f} |", flush=True)
+
+
+def _rival() -> nn.Module:
+    from torchvision.models.segmentation import lraspp_mobilenet_v3_large
+
+    rival: nn.Module = lraspp_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=11).eval()
+    for module in rival.modules():
+        if isinstance(module, nn.Sequential):
+            first, *others = module
+            if isinstance(first, nn.Conv2d) and others and isinstance(others[0], nn.BatchNorm2d):
+                module[0], module[1] = fuse_conv_bn_eval(first, others[0]), nn.Identity()
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in rival.modules())
+    return rival.to(memory_format=torch.channels_last)
 
 
 def _figures() -> None:
