@@ -56,9 +56,9 @@ class Grid:
     def of(cls, picture: Tensor, fraction: float, dense: bool) -> Grid:
         shape = (picture.shape[0], picture.shape[2] // CELL, picture.shape[3] // CELL)
         if dense:
-            return cls(Sites.all(shape), None, None)
+            return cls(Sites.all(shape, picture.device), None, None)
         sites = active_sites(picture, CELL, fraction)
-        return cls(sites, Rulebook(Sites.all(shape), sites), Rulebook(sites, sites))
+        return cls(sites, Rulebook(Sites.all(shape, picture.device), sites), Rulebook(sites, sites))
 
 
 class LocalBlock(nn.Module):
@@ -171,7 +171,7 @@ class DPSNet(nn.Module):
         detail = self.fusion(local, context, grid).reshape(-1, self.config.classes)
         logits = F.interpolate(coarse, scale_factor=2.0, mode="bilinear", align_corners=False)
         n, classes, height, width = logits.shape
-        table = logits.permute(0, 2, 3, 1).reshape(-1, classes).index_add(0, grid.sites.index, detail)
+        table = logits.permute(0, 2, 3, 1).reshape(-1, classes).index_add(0, grid.sites.index, detail.to(logits.dtype))
         out = {"logits": table.view(n, height, width, classes).permute(0, 3, 1, 2), "context": context}
         if self.training:
             out |= {"coarse": coarse, "middle": middle, "wide": wide, "local": local.reshape(-1, local.shape[-1])}

@@ -33,10 +33,10 @@ class Sites:
     shape: tuple[int, int, int]
 
     @classmethod
-    def all(cls, shape: tuple[int, int, int]) -> Sites:
+    def all(cls, shape: tuple[int, int, int], device: torch.device | None = None) -> Sites:
         """Every place of a grid."""
         n, height, width = shape
-        return cls(torch.arange(n * height * width), shape)
+        return cls(torch.arange(n * height * width, device=device), shape)
 
     @classmethod
     def where(cls, mask: Tensor) -> Sites:
@@ -88,7 +88,7 @@ def active_sites(picture: Tensor, stride: int, fraction: float) -> Sites:
         raise ValueError(f"the share of active sites lies in 0..1, not {fraction}")
     n, height, width = picture.shape[0], picture.shape[2] // stride, picture.shape[3] // stride
     if fraction == 1:
-        return Sites.all((n, height, width))
+        return Sites.all((n, height, width), picture.device)
     with torch.no_grad():
         grey = sum(picture.unbind(1))[:, None]  # type: ignore[index]  # a mean over channels that lie last is slow
         energy = torch.zeros_like(grey)
@@ -97,7 +97,7 @@ def active_sites(picture: Tensor, stride: int, fraction: float) -> Sites:
         cells = F.avg_pool2d(energy, stride).flatten(1)  # (N, cells)
         count = round(fraction * cells.shape[1])
         best = cells.topk(count, sorted=False).indices.sort(1).values
-        first = torch.arange(n)[:, None] * cells.shape[1]
+        first = torch.arange(n, device=picture.device)[:, None] * cells.shape[1]
         return Sites((best + first).flatten(), (n, height, width))
 
 
@@ -131,12 +131,13 @@ class Rulebook:
         pad, stride = self.kernel // 2, self.stride
         # A margin of "nothing" around the grid spares every check of its edges.
         rows, columns = height + 2 * pad, width + 2 * pad
-        table = torch.full((n * rows * columns,), len(self.inputs))
+        device = self.inputs.index.device
+        table = torch.full((n * rows * columns,), len(self.inputs), device=device)
         picture, y, x = self.inputs.places
-        table[(picture * rows + y + pad) * columns + x + pad] = torch.arange(len(self.inputs))
+        table[(picture * rows + y + pad) * columns + x + pad] = torch.arange(len(self.inputs), device=device)
         picture, y, x = self.outputs.places
         corner = (picture * rows + y * stride) * columns + x * stride
-        window = torch.arange(self.kernel)
+        window = torch.arange(self.kernel, device=device)
         offsets = (window[:, None] * columns + window).flatten()
         places = corner[:, None] + offsets
         return table.index_select(0, places.flatten()).view(places.shape)
@@ -145,9 +146,10 @@ class Rulebook:
     def reverse(self) -> Tensor:
         """(M in, kernel^2): the output row whose window holds an input site at each offset; M out for none."""
         count = len(self.outputs)
-        reverse = torch.full((len(self.inputs) + 1, self.rules.shape[1]), count)
+        rules = self.rules
+        reverse = rules.new_full((len(self.inputs) + 1, rules.shape[1]), count)
         # A site is at one offset of one window at most, so no two writes meet but those to the last row, of nothing.
-        reverse.scatter_(0, self.rules, torch.arange(count)[:, None].expand_as(self.rules))
+        reverse.scatter_(0, rules, torch.arange(count, device=rules.device)[:, None].expand_as(rules))
         return reverse[:-1]
 
 
@@ -160,9 +162,10 @@ def _windows(table: Tensor, rules: Tensor) -> Iterator[tuple[slice, Tensor]]:
     """(M, C) and rules (M', K) -> chunks (m, K C) of the rows side by side, zeros for row M, each with its place."""
     padded = torch.cat([table, table.new_zeros(1, table.shape[1])])
     count, window = rules.shape
-    buffer = table.new_empty(min(CHUNK, count) * window, table.shape[1])
-    for start in range(0, count, CHUNK):
-        place = slice(start, min(start + CHUNK, count))
+    most = CHUNK if table.device.type == "cpu" else max(1, count)
+    buffer = table.new_empty(min(most, count) * window, table.shape[1])
+    for start in range(0, count, most):
+        place = slice(start, min(start + most, count))
         chunk = buffer[: (place.stop - start) * window]
         torch.index_select(padded, 0, rules[place].flatten(), out=chunk)
         yield place, chunk.view(place.stop - start, -1)
@@ -180,7 +183,6 @@ class _Convolve(torch.autograd.Function):
     """Both directions gather: a gradient goes back by the reversed rulebook, without a scatter that adds."""
 
     @staticmethod
-    @torch.amp.custom_fwd(device_type="cpu")
     def forward(ctx: Any, features: Tensor, weight: Tensor, rulebook: Rulebook) -> Tensor:
         ctx.rulebook = rulebook
         ctx.save_for_backward(features, weight)
@@ -188,7 +190,6 @@ class _Convolve(torch.autograd.Function):
         return _product(features, rulebook.rules, rows.T)
 
     @staticmethod
-    @torch.amp.custom_bwd(device_type="cpu")
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         features, weight = ctx.saved_tensors
@@ -198,7 +199,8 @@ class _Convolve(torch.autograd.Function):
             columns = weight.permute(2, 3, 0, 1).reshape(-1, channels)  # (K O, C)
             grad_features = _product(grad, ctx.rulebook.reverse, columns)
         if ctx.needs_input_grad[1]:
-            rows = torch.zeros(out, height * width * channels)  # sums are in single precision, whatever the rest is
+            # Sums are in single precision, whatever the rest is.
+            rows = grad.new_zeros(out, height * width * channels, dtype=torch.float32)
             for place, windows in _windows(features, ctx.rulebook.rules):  # gathered again: cheaper than keeping them
                 rows += grad[place].T @ windows
             grad_weight = rows.view(out, height, width, channels).permute(0, 3, 1, 2).to(weight.dtype)
@@ -234,7 +236,8 @@ class SparseConv2d(nn.Module):
         if x.shape != (len(rulebook.inputs), channels):
             raise ValueError(f"the rulebook takes ({len(rulebook.inputs)}, {channels}), not {tuple(x.shape)}")
         weight: Tensor = self.weight
-        if torch.is_autocast_enabled("cpu"):
-            x, weight = (t.to(torch.get_autocast_dtype("cpu")) for t in (x, weight))
+        kind = x.device.type
+        if torch.is_autocast_enabled(kind):
+            x, weight = (t.to(torch.get_autocast_dtype(kind)) for t in (x, weight))
         out = _Convolve.apply(x, weight, rulebook)
         return out if self.bias is None else out + self.bias

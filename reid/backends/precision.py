@@ -18,8 +18,8 @@ def bf16_is_fast() -> bool:
     return "amx_bf16" in flags or "avx512_bf16" in flags
 
 
-def autocast() -> AbstractContextManager[Any]:
-    """bfloat16 autocast where it pays, nothing elsewhere."""
+def autocast(kind: str = "cpu") -> AbstractContextManager[Any]:
+    """bfloat16 autocast where it pays, nothing elsewhere. `kind`: of device, in PyTorch's words."""
     import torch
 
-    return torch.autocast("cpu", torch.bfloat16) if bf16_is_fast() else nullcontext()
+    return torch.autocast(kind, torch.bfloat16) if kind != "cpu" or bf16_is_fast() else nullcontext()

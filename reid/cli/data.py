@@ -57,6 +57,7 @@ def add(commands: Commands) -> None:
     sub.add_argument("--metric", type=float, metavar="WEIGHT", help="of batch-hard triplets (retrieval)")
     sub.add_argument("--pooling", choices=("gem", "mac", "rmac", "average"), help="(retrieval)")
     sub.add_argument("--whiten", type=positive, metavar="D", help="whiten vectors to D numbers (retrieval)")
+    sub.add_argument("--device", default="cpu", choices=("cpu", "cuda"), help="cuda: on a GPU (dpsnet, lraspp)")
     sub.add_argument("--stop-after", type=float, metavar="HOURS", help="stop at the end of the epoch in progress then")
 
 
@@ -139,6 +140,7 @@ def _train(options: argparse.Namespace) -> None:
             pooling=options.pooling,
             whiten=options.whiten,
             metric=options.metric,
+            device=options.device,
         ),
         resume=options.resume,
         stop_after=None if options.stop_after is None else options.stop_after * 3600,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -24,8 +24,9 @@ from reid.datasets import CAMVID_CLASSES, CAMVID_VOID
 from reid.metrics import confusion_matrix, mean_iou
 from reid.training.guide import Followers, Guide
 from reid.training.lovasz import lovasz_softmax
+from reid.training.scene_crops import SceneCrops
 from reid.training.scene_losses import at_size, class_weights, parsing_loss
-from reid.training.scenes import SceneAugmentation, Scenes, crop_scene, mix_things
+from reid.training.scenes import Plan, SceneAugmentation, Scenes, join, plan_crops
 from reid.training.schedule import adamw, warm_cosine
 
 SIZE = (360, 480)
@@ -34,7 +35,7 @@ SETTLED_SIZE = (432, 576)
 SHARES = (0.25, 0.25, 0.25, 0.125, 0.5, 1.0)
 """Shares of active sites that steps draw from: one set of weights learns to serve them all."""
 SPARED = 2
-"""Losses look at one pixel in so many along each side, another one each step; the one that sorts, as few of these."""
+"""Losses look at one pixel in so many along each side; the one that sorts, at as few of these."""
 STREETS_UNTIL = 0.6
 """Rendered streets get fewer, step by step, and none are left after this share of a run."""
 
@@ -49,13 +50,22 @@ class SceneTraining(nn.Module):
         self.followers = Followers(net.config.channels[-1]) if guided else None
 
 
+class SceneBatch(NamedTuple):
+    """Crops to make, and the share of active sites to compute them with."""
+
+    plan: Plan
+    share: float
+
+
 class FloatConv2d(nn.Conv2d):
     """A depthwise convolution, reckoned in float32: in bfloat16 the weights' gradient of a dilated one comes back from
     oneDNN as anything up to infinity, every tenth time (PyTorch 2.14), and that of others more slowly.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        with torch.autocast(x.device.type, enabled=False):
+        if x.device.type != "cpu":
+            return super().forward(x)
+        with torch.autocast("cpu", enabled=False):
             return super().forward(x.float()).to(x.dtype)
 
 
@@ -95,12 +105,13 @@ class SceneRecipe:
         scenes: labelled frames.
         streets: extra frames, or None.
         rival: train LR-ASPP instead.
-        start: weights of a DPSNet to start from.
+        start: weights to start from, as a run of this recipe leaves them.
         size: height and width of crops, multiples of 8.
         batch: frames a step. extra: streets a step at the start of a run.
         grow: share of the epochs that train at three quarters of the size first.
         teach: weight of what a guide says of the crops (`reid.training.guide`); 0 goes without.
         validation: called with the network; figures for the log.
+        device: where it learns, in PyTorch's words.
     """
 
     def __init__(
@@ -123,21 +134,24 @@ class SceneRecipe:
         augmentation: SceneAugmentation | None = None,
         validation: Callable[[Any], dict[str, float]] | None = None,
         evaluate_every: int = 10,
+        device: str = "cpu",
     ) -> None:
-        self.scenes, self.streets, self.epochs, self.rival = scenes, streets, epochs, rival
+        self.learnt, self.epochs, self.rival = len(scenes), epochs, rival
+        self.scenes = scenes if streets is None else join([scenes, streets])  # the streets come last
         self.name = "lraspp" if rival else "dpsnet"
         self.config, self.start, self.size = config, start, size
         self.rate, self.weight_decay, self.warm_up = rate, weight_decay, warm_up
         self.batch, self.extra, self.grow = min(batch, len(scenes)), extra, grow
         self.augmentation = augmentation or SceneAugmentation()
         self.validation, self.evaluate_every = validation, evaluate_every
-        self.weights = class_weights(scenes.labels)
-        self.teach, self.guide = teach, Guide() if teach > 0 else None
+        self.crops = SceneCrops(self.scenes).to(device)
+        self.weights = class_weights(scenes.labels).to(device)
+        self.teach, self.guide = teach, Guide().to(device) if teach > 0 else None
+        self.device = torch.device(device)
 
     def build(self, fresh: bool = True) -> nn.Module:
-        if self.rival:
-            return LRASPP(guided=self.teach > 0)
-        model = SceneTraining(DPSNet(self.config), guided=self.teach > 0)
+        guided = self.teach > 0
+        model = LRASPP(guided=guided) if self.rival else SceneTraining(DPSNet(self.config), guided=guided)
         if fresh and self.start is not None:
             model.net.load_state_dict(load_file(self.start))
         return model
@@ -149,30 +163,28 @@ class SceneRecipe:
         return warm_cosine(progress, self.warm_up)
 
     def steps(self, epoch: int) -> int:
-        return len(self.scenes) // self.batch
+        return self.learnt // self.batch
 
-    def batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor, float]]:
+    def batches(self, epoch: int) -> Iterator[SceneBatch]:
         rng = np.random.default_rng([13, epoch])
-        order = rng.permutation(len(self.scenes))
-        small = epoch < self.grow * self.epochs
-        zoom = 0.75 if small else 1.0
+        order = rng.permutation(self.learnt)
+        zoom = 0.75 if epoch < self.grow * self.epochs else 1.0
         height, width = (max(8, round(zoom * side / 8) * 8) for side in self.size)
-        extra = round(self.extra * max(0.0, 1 - epoch / max(STREETS_UNTIL * self.epochs, 1)))
+        streets = len(self.scenes) - self.learnt
+        extra = round(self.extra * max(0.0, 1 - epoch / max(STREETS_UNTIL * self.epochs, 1))) if streets else 0
         for step in range(self.steps(epoch)):
-            chosen = [(self.scenes, i) for i in order[step * self.batch : (step + 1) * self.batch]]
-            if self.streets is not None:
-                chosen += [(self.streets, i) for i in rng.integers(len(self.streets), size=extra)]
-            crops = [
-                crop_scene(source.pictures[i], source.labels[i], (height, width), rng, self.augmentation, zoom)
-                for source, i in chosen
-            ]
-            crops = mix_things(crops, rng, self.augmentation.mix)
-            labels = torch.from_numpy(np.stack([crop[1] for crop in crops])).long()
-            yield to_tensor([crop[0] for crop in crops], (height, width)), labels, float(rng.choice(SHARES))
+            frames = order[step * self.batch : (step + 1) * self.batch]
+            frames = np.concatenate([frames, self.learnt + rng.integers(max(1, streets), size=extra)])
+            plan = plan_crops(self.scenes, frames, (height, width), rng, self.augmentation, zoom)
+            yield SceneBatch(plan, float(rng.choice(SHARES)))
 
-    def losses(self, model: Any, batch: tuple[Tensor, Tensor, float]) -> dict[str, Tensor]:
-        pictures, labels, share = batch
-        with autocast():
+    def losses(self, model: Any, batch: SceneBatch) -> dict[str, Tensor]:
+        pictures, labels = self.crops(batch.plan)
+        return self.losses_of(model, pictures, labels, batch.share)
+
+    def losses_of(self, model: Any, pictures: Tensor, labels: Tensor, share: float) -> dict[str, Tensor]:
+        """Losses on normalised pictures (N, 3, H, W) with labels (N, H, W) at a share of active sites."""
+        with autocast(self.device.type):
             if self.rival:
                 out, heads = model(pictures), {}
             else:
@@ -181,12 +193,12 @@ class SceneRecipe:
                 heads = model.heads(out) | {"coarse": out["coarse"]}
             told = None if self.guide is None else model.followers.loss(out["wide"], self.guide(pictures))
         logits = out["logits"].float()
-        y, x, v, u = torch.randint(SPARED, (4,)).tolist()
-        sampled = labels[:, y::SPARED, x::SPARED]
+        # Crops lie anywhere, so that always the same of their pixels are all of them in time.
+        sampled = labels[:, ::SPARED, ::SPARED]
         fine = F.interpolate(logits, size=sampled.shape[1:], mode="bilinear", align_corners=False)
         losses = {
             "parse": parsing_loss(fine, sampled, self.weights),
-            "iou": 0.5 * lovasz_softmax(fine[..., v::SPARED, u::SPARED], sampled[:, v::SPARED, u::SPARED], CAMVID_VOID),
+            "iou": 0.5 * lovasz_softmax(fine[..., ::SPARED, ::SPARED], sampled[:, ::SPARED, ::SPARED], CAMVID_VOID),
         }
         for name, weight in (("coarse", 0.4), ("middle", 0.2), ("wide", 0.2)):
             if name in heads:
@@ -208,11 +220,11 @@ class SceneRecipe:
         return self.validation(model if self.rival else model.net)
 
     def shipped(self, model: Any) -> dict[str, Tensor]:
-        state = (model if self.rival else model.net).state_dict()
-        return {key: value for key, value in state.items() if not key.startswith("followers.")}
+        state: dict[str, Tensor] = model.net.state_dict()
+        return state
 
 
-def parsing_figures(scenes: Scenes, magnify: float = 1.0) -> Callable[[Any], dict[str, float]]:
+def parsing_figures(scenes: Scenes, magnify: float = 1.0, device: str = "cpu") -> Callable[[Any], dict[str, float]]:
     """A validation on labelled frames, magnified: mIoU and pixel accuracy in percent, single scale, at full size."""
     classes = len(CAMVID_CLASSES)
 
@@ -220,9 +232,9 @@ def parsing_figures(scenes: Scenes, magnify: float = 1.0) -> Callable[[Any], dic
         confusion = np.zeros((classes, classes + 1), np.int64)
         for picture, truth in zip(scenes.pictures, scenes.labels, strict=True):
             size = [round(magnify * side / 8) * 8 for side in truth.shape]
-            logits = net(to_tensor([picture], (size[0], size[1])))["logits"]
+            logits = net(to_tensor([picture], (size[0], size[1])).to(device))["logits"]
             fine = F.interpolate(logits.float(), size=truth.shape, mode="bilinear", align_corners=False)
-            confusion += confusion_matrix(truth, fine.argmax(1)[0].numpy(), classes)
+            confusion += confusion_matrix(truth, fine.argmax(1)[0].cpu().numpy(), classes)
         mean, _, accuracy = mean_iou(confusion)
         return {"mIoU": 100 * mean, "pixel_accuracy": 100 * accuracy}
 

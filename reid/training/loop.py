@@ -7,6 +7,7 @@ A recipe knows its data, loss and schedule; the loop knows nothing of them. Runs
 from __future__ import annotations
 
 import json
+import math
 import os
 import random
 import sys
@@ -22,6 +23,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from reid.errors import WeightsError
+from reid.training.steps import AveragedWeights, Stepper, count
 
 
 class Recipe(Protocol):
@@ -55,25 +57,6 @@ class Recipe(Protocol):
         """The tensors worth keeping once training is over."""
 
 
-class AveragedWeights:
-    """Exponential moving average of a model's state, warm-started so that early steps do not linger."""
-
-    def __init__(self, model: nn.Module, decay: float) -> None:
-        self.decay = decay
-        self.updates = 0
-        self.state = {k: v.detach().clone() for k, v in model.state_dict().items()}
-
-    @torch.no_grad()
-    def update(self, model: nn.Module) -> None:
-        self.updates += 1
-        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
-        for key, value in model.state_dict().items():
-            if value.dtype.is_floating_point:
-                self.state[key].lerp_(value, 1 - decay)
-            else:
-                self.state[key].copy_(value)
-
-
 def seed_everything(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002 - seeds libraries that draw from the global generator
@@ -89,6 +72,7 @@ def fit(
     ema_decay: float = 0.999,
     clip_norm: float = 5.0,
     stop_after: float | None = None,
+    device: str = "cpu",
     say: Callable[[str], None] | None = None,
 ) -> Path:
     """Train a recipe to its last epoch and return the path of the averaged weights.
@@ -101,6 +85,7 @@ def fit(
         ema_decay: decay of the averaged weights.
         clip_norm: largest gradient norm.
         stop_after: seconds after which the run stops at the end of the epoch in progress.
+        device: where it computes, in PyTorch's words; the recipe's own.
         say: takes a line of progress an epoch; standard error when left out.
 
     Raises:
@@ -109,7 +94,7 @@ def fit(
     say = say or (lambda line: print(line, file=sys.stderr, flush=True))
     run.mkdir(parents=True, exist_ok=True)
     with _denormals_flushed():
-        return _fit(recipe, run, resume, seed, ema_decay, clip_norm, stop_after, say)
+        return _fit(recipe, run, resume, seed, ema_decay, clip_norm, stop_after, torch.device(device), say)
 
 
 @contextmanager
@@ -130,19 +115,21 @@ def _fit(
     ema_decay: float,
     clip_norm: float,
     stop_after: float | None,
+    device: torch.device,
     say: Callable[[str], None],
 ) -> Path:
     seed_everything(seed)
     last = run / "last.pt"
     resumed = resume and last.exists()
-    model = recipe.build(fresh=not resumed).to(memory_format=torch.channels_last)
-    _quicken(model)
+    model = recipe.build(fresh=not resumed).to(device).to(memory_format=torch.channels_last)
+    if device.type == "cpu":
+        _quicken(model)
     optimiser = recipe.optimiser(model)
-    base_rates = [group["lr"] for group in optimiser.param_groups]
+    rates = [group["lr"] for group in optimiser.param_groups]
     averaged = AveragedWeights(model, ema_decay)
     first_epoch = 0
     if resumed:
-        saved = torch.load(last, weights_only=True)
+        saved = torch.load(last, map_location=device, weights_only=True)
         if saved["recipe"] != recipe.name:
             raise WeightsError(
                 f"{last} belongs to the recipe {saved['recipe']!r}, not {recipe.name!r}; name another run."
@@ -151,31 +138,26 @@ def _fit(
         optimiser.load_state_dict(saved["optimiser"])
         averaged.state, averaged.updates = saved["averaged"], saved["updates"]
         first_epoch = saved["epoch"] + 1
+        for group, rate in zip(optimiser.param_groups, rates, strict=True):
+            group["lr"] = rate
+    step = Stepper(recipe, model, optimiser, averaged, clip_norm)
     started = time.monotonic()
     for epoch in range(first_epoch, recipe.epochs):
         seed_everything(seed + 1000 * (epoch + 1))
         model.train()
         steps, pictures, epoch_started = recipe.steps(epoch), 0, time.monotonic()
-        sums: dict[str, float] = {}
-        for step, batch in enumerate(recipe.batches(epoch)):
-            factor = recipe.learning_rate((epoch + step / steps) / recipe.epochs)
-            for group, rate in zip(optimiser.param_groups, base_rates, strict=True):
-                group["lr"] = rate * factor
-            losses = recipe.losses(model, batch)
-            total = torch.stack(list(losses.values())).sum()
-            if not torch.isfinite(total):
-                raise FloatingPointError(f"loss became {total.item()} in epoch {epoch}, step {step}: {losses}")
-            optimiser.zero_grad(set_to_none=True)
-            total.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
-            optimiser.step()
-            averaged.update(model)
-            for key, value in losses.items():
-                sums[key] = sums.get(key, 0.0) + value.item()
-            pictures += len(batch[0])
+        for number, batch in enumerate(recipe.batches(epoch)):
+            try:
+                step(batch, recipe.learning_rate((epoch + number / steps) / recipe.epochs))
+            except FloatingPointError as error:
+                raise FloatingPointError(f"In epoch {epoch}, step {number}, {error}") from None
+            pictures += count(batch)
+        means = {key: total / steps for key, total in step.take_sums().items()}
         line: dict[str, Any] = {"epoch": epoch, "seconds": round(time.monotonic() - epoch_started, 1)}
         line["pictures_a_second"] = round(pictures / max(line["seconds"], 1e-6), 1)
-        line |= {key: round(value / steps, 4) for key, value in sums.items()}
+        line |= {key: round(value, 4) for key, value in means.items()}
+        if not all(math.isfinite(value) for value in means.values()):
+            raise FloatingPointError(f"In epoch {epoch}, losses became {means}.")
         current = {k: v.clone() for k, v in model.state_dict().items()}
         model.load_state_dict(averaged.state)
         model.eval()

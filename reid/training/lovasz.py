@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -17,20 +18,21 @@ def lovasz_softmax(logits: Tensor, labels: Tensor, void: int) -> Tensor:
         labels: (N, h, w); `void` is left out.
     """
     labels = labels.flatten()
-    counted = labels != void
-    labels = labels[counted]
-    probabilities = logits.permute(0, 2, 3, 1).reshape(-1, logits.shape[1])[counted].softmax(1)
-    losses = []
-    for label in labels.unique().tolist():
-        truth = (labels == label).float()
-        wrong, order = (truth - probabilities[:, label]).abs().sort(descending=True)
-        losses.append(wrong @ _jaccard_steps(truth[order]))
-    return torch.stack(losses).mean() if losses else logits.sum() * 0
+    classes = logits.shape[1]
+    probabilities = logits.permute(1, 0, 2, 3).reshape(classes, -1).softmax(0)
+    truth = (labels == torch.arange(classes, device=labels.device)[:, None]).float()  # (C, P)
+    occurs = truth.amax(1)
+    if logits.device.type == "cpu":  # what occurs nowhere need not be sorted; a GPU would have to be waited for
+        truth, probabilities, occurs = (x[occurs > 0] for x in (truth, probabilities, occurs))
+    # Void is nowhere wrong, so it comes last in the order, where it no longer counts.
+    wrong, order = ((truth - probabilities).abs() * (labels != void)).sort(1, descending=True)
+    losses = (wrong * _jaccard_steps(truth.gather(1, order))).sum(1)
+    return (losses * occurs).sum() / occurs.sum().clamp(min=1)
 
 
 def _jaccard_steps(truth: Tensor) -> Tensor:
-    """What each further mistake, in the order given, takes from the IoU of a class: (P,), truth as 0 and 1."""
-    positives = truth.sum()
-    missed = truth.cumsum(0)
-    jaccard = 1 - (positives - missed) / (positives + (1 - truth).cumsum(0))
-    return torch.diff(jaccard, prepend=jaccard.new_zeros(1))
+    """What each further mistake, in the order given, takes from the IoU of a class: (C, P), truth as 0 and 1."""
+    positives = truth.sum(1, keepdim=True)
+    missed = truth.cumsum(1)
+    jaccard = 1 - (positives - missed) / (positives + (1 - truth).cumsum(1)).clamp(min=1)
+    return torch.diff(F.pad(jaccard, (1, 0)), dim=1)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from models.retrieval import TRUNKS
 from reid.backends.retrieval import SMALL_SIZE
@@ -64,10 +65,11 @@ class Settings:
     pooling: str | None = None
     whiten: int | None = None
     metric: float | None = None
+    device: str = "cpu"
 
 
 TAKERS: dict[str, tuple[str, ...]] = {
-    "start": ("trunk", "gpn", "gpn-synthetic", "dpsnet", "rfcn", "rcnn"),
+    "start": ("trunk", "gpn", "gpn-synthetic", "dpsnet", "lraspp", "rfcn", "rcnn"),
     "frozen": ("gpn", "gpn-synthetic"),
     "closer": ("gpn", "gpn-synthetic"),
     "settle": ("dpsnet", "lraspp"),
@@ -76,6 +78,7 @@ TAKERS: dict[str, tuple[str, ...]] = {
     "pooling": ("retrieval",),
     "whiten": ("retrieval",),
     "metric": ("retrieval",),
+    "device": ("dpsnet", "lraspp"),
 }
 """Settings that are not for every recipe, and the recipes that heed them."""
 
@@ -107,7 +110,12 @@ def train(
     for setting, takers in TAKERS.items():
         if name not in takers and getattr(settings, setting) != getattr(Settings, setting):
             raise PartwiseError(f"The recipe {name} does not heed --{setting}; leave it out. {', '.join(takers)} do.")
-    return fit(RECIPES[name](data, settings), run, resume=resume, stop_after=stop_after, say=say)
+    if settings.device not in ("cpu", "cuda"):
+        raise PartwiseError(f"--device is cpu or cuda, not {settings.device!r}.")
+    if settings.device == "cuda" and not torch.cuda.is_available():
+        raise PartwiseError("PyTorch finds no GPU that it can use here; leave --device out to train on the processor.")
+    recipe = RECIPES[name](data, settings)
+    return fit(recipe, run, resume=resume, stop_after=stop_after, device=settings.device, say=say)
 
 
 def trunk(data: Mapping[str, Path], settings: Settings) -> Recipe:
@@ -170,7 +178,7 @@ def _scenes(data: Mapping[str, Path], settings: Settings, rival: bool) -> Recipe
     if "camvid-val" in data:
         learnt = scenes.join([learnt, scenes.camvid(data["camvid-val"], ["val"], SIZE)])
     elif (data["camvid"] / "val").is_dir():
-        validation = parsing_figures(scenes.camvid(data["camvid"], ["val"], SIZE))
+        validation = parsing_figures(scenes.camvid(data["camvid"], ["val"], SIZE), device=settings.device)
     return SceneRecipe(
         learnt,
         scenes.streets(data["streets"], SIZE) if "streets" in data else None,
@@ -183,6 +191,7 @@ def _scenes(data: Mapping[str, Path], settings: Settings, rival: bool) -> Recipe
         grow=settings.grow,
         teach=settings.teach,
         validation=validation,
+        device=settings.device,
     )
 
 

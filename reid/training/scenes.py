@@ -1,19 +1,28 @@
-"""Scenes for training: frames with label maps in memory, and crops of them that never look the same twice."""
+"""Scenes for training: frames with label maps in memory, and plans of crops that never look the same twice.
+
+A plan is small and drawn by NumPy; `scene_crops` carries it out, on whatever device the frames lie.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
+import torch
+from torch import Tensor
 
-from reid.datasets import CAMVID_CLASSES, CAMVID_VOID, read_camvid
+from reid.datasets import CAMVID_CLASSES, read_camvid
 from reid.errors import DatasetError
 from reid.images import load_image, load_labels
+
+MOST_PLACES = 256
+"""Pixels of a class that crops of a frame may be laid around."""
 
 
 @dataclass
@@ -27,9 +36,18 @@ class Scenes:
 
     pictures: np.ndarray
     labels: np.ndarray
+    _places: dict[int, list[np.ndarray]] = field(default_factory=dict, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.pictures)
+
+    def places(self, index: int) -> list[np.ndarray]:
+        """Of every class that a frame shows, rows and columns (M, 2) of at most `MOST_PLACES` of its pixels."""
+        if index not in self._places:
+            labels = self.labels[index]
+            found = (np.argwhere(labels == label) for label in range(len(CAMVID_CLASSES)))
+            self._places[index] = [at[:: -(-len(at) // MOST_PLACES)].astype(np.int32) for at in found if len(at)]
+        return self._places[index]
 
 
 def camvid(root: Path, splits: Sequence[str], size: tuple[int, int]) -> Scenes:
@@ -90,7 +108,7 @@ class SceneAugmentation:
         scale: smallest and largest magnification, drawn evenly in its logarithm.
         mirror: share of mirrored crops.
         seek: share of crops laid around a pixel of a class drawn at random, so that rare classes come up.
-        mix: share of crops that get things of another crop of their batch, see `mix_things`.
+        mix: share of crops that get things of another crop of their batch, see `scene_crops.mix`.
         light, tint, saturation: largest change of brightness and contrast, of a channel's gain, and of the saturation.
     """
 
@@ -109,95 +127,94 @@ then show things alike in size and the whole picture its whole; see Touvron et a
 discrepancy", NeurIPS 2019."""
 
 
-def crop_scene(
-    picture: np.ndarray,
-    labels: np.ndarray,
-    size: tuple[int, int],
-    rng: np.random.Generator,
-    settings: SceneAugmentation,
-    zoom: float = 1.0,
-) -> tuple[np.ndarray, np.ndarray]:
-    """A scaled, mirrored, recoloured crop of a frame.
-
-    Args:
-        picture: (H, W, 3) uint8. labels: (H, W) uint8.
-        size: height and width of the crop.
-        zoom: magnification on top of the one drawn.
-
-    Returns:
-        (h, w, 3) uint8 and (h, w) uint8; beyond the frame lies mid grey, labelled void.
-    """
-    scale = zoom * math.exp(rng.uniform(*np.log(settings.scale)))
-    sought = _pixel_of_a_class(labels, rng) if rng.random() < settings.seek else None
-    middle = []
-    for axis in (0, 1):
-        # What the crop covers stays inside the frame, or the frame inside the crop.
-        half, length = size[axis] / scale / 2, labels.shape[axis]
-        low, high = sorted((half, length - half))
-        middle.append(rng.uniform(low, high) if sought is None else float(np.clip(sought[axis], low, high)))
-    turn = -1 if rng.random() < settings.mirror else 1
-    to_frame = np.array(
-        [
-            [turn / scale, 0, middle[1] - 0.5 + turn * (0.5 - size[1] / 2) / scale],
-            [0, 1 / scale, middle[0] - 0.5 + (0.5 - size[0] / 2) / scale],
-        ]
-    )
-    extent = size[::-1]
-    cropped = cv2.warpAffine(
-        picture, to_frame, extent, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderValue=(124, 116, 104)
-    )
-    truth = cv2.warpAffine(
-        labels, to_frame, extent, flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP, borderValue=(CAMVID_VOID,)
-    )
-    return recolour(cropped, rng, settings), truth
-
-
 THINGS = tuple(CAMVID_CLASSES.index(name) for name in ("pole", "sign", "fence", "car", "pedestrian", "bicyclist"))
 """What stands in a street; the rest is the street itself."""
 
 
-def mix_things(
-    crops: Sequence[tuple[np.ndarray, np.ndarray]], rng: np.random.Generator, share: float
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Put things of one crop, where they stood, into another: they are learnt by what they are, not by their place.
+class Plan(NamedTuple):
+    """How a batch of crops is made of frames.
 
-    Every class of `THINGS` that the other crop shows comes along in half of the cases. After Olsson et al., "ClassMix:
-    Segmentation-Based Data Augmentation for Semi-Supervised Learning", WACV 2021.
+    Attributes:
+        frames: (N,) int64.
+        to_frame: (N, 2, 3), places in the crop to places in its frame, both from -1 to 1 (as `affine_grid` has it).
+        colours: (N, 3, 4), from a pixel's red, green, blue and 1 (0..255) to its new colour.
+        others: (N,) int64, the crop of this batch that things are taken from.
+        moved: (N, classes + 1) bool, classes that come along.
+        size: height and width of the crops.
+    """
+
+    frames: Tensor
+    to_frame: Tensor
+    colours: Tensor
+    others: Tensor
+    moved: Tensor
+    size: tuple[int, int]
+
+
+def plan_crops(
+    scenes: Scenes,
+    frames: np.ndarray,
+    size: tuple[int, int],
+    rng: np.random.Generator,
+    settings: SceneAugmentation,
+    zoom: float = 1.0,
+) -> Plan:
+    """Draw scaled, mirrored, recoloured crops of frames, and what goes from one to the other.
 
     Args:
-        crops: pictures (h, w, 3) uint8 and label maps (h, w) uint8; left as they are.
-        share: of the crops that get something.
+        frames: indices (N,) into the scenes.
+        size: height and width of a crop.
+        zoom: magnification on top of the one drawn.
     """
-    mixed = []
-    for picture, labels in crops:
-        if rng.random() < share:
-            other, there = crops[int(rng.integers(len(crops)))]
-            chosen = [label for label in THINGS if rng.random() < 0.5]
-            moved = np.isin(there, chosen)
-            picture = np.where(moved[..., None], other, picture)
-            labels = np.where(moved, there, labels)
-        mixed.append((picture, labels))
-    return mixed
+    count = len(frames)
+    moved = np.zeros((count, len(CAMVID_CLASSES) + 1), bool)
+    moved[:, THINGS] = rng.random((count, len(THINGS))) < 0.5
+    moved &= rng.random((count, 1)) < settings.mix
+    return Plan(
+        torch.from_numpy(np.asarray(frames, np.int64)),
+        torch.from_numpy(np.stack([_lay(scenes, int(i), size, rng, settings, zoom) for i in frames])),
+        torch.from_numpy(_recolour(count, rng, settings)),
+        torch.from_numpy(rng.integers(count, size=count)),
+        torch.from_numpy(moved),
+        size,
+    )
 
 
-def recolour(picture: np.ndarray, rng: np.random.Generator, settings: SceneAugmentation) -> np.ndarray:
-    """Brightness, contrast, each channel's gain and the saturation changed at random."""
-    mixed = 1 + settings.saturation * rng.uniform(-1, 1)
-    grey = cv2.cvtColor(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-    picture = cv2.addWeighted(picture, mixed, grey, 1 - mixed, 0)
-    contrast, brightness = 1 + settings.light * rng.uniform(-1, 1), 1 + settings.light * rng.uniform(-1, 1)
-    gains = brightness * (1 + settings.tint * rng.uniform(-1, 1, 3))
-    values = np.arange(256)[:, None] * gains
-    table = (values - 128) * contrast + 128
-    return cv2.LUT(picture, np.clip(np.rint(table), 0, 255).astype(np.uint8)[None])
+def _lay(
+    scenes: Scenes,
+    frame: int,
+    size: tuple[int, int],
+    rng: np.random.Generator,
+    settings: SceneAugmentation,
+    zoom: float,
+) -> np.ndarray:
+    scale = zoom * math.exp(rng.uniform(*np.log(settings.scale)))
+    sought = None
+    if rng.random() < settings.seek and (places := scenes.places(frame)):
+        of_class = places[rng.integers(len(places))]
+        sought = of_class[rng.integers(len(of_class))] + 0.5
+    extent = scenes.labels.shape[1:]
+    middle = []
+    for axis in (0, 1):
+        # What the crop covers stays inside the frame, or the frame inside the crop.
+        half = size[axis] / scale / 2
+        low, high = sorted((half, extent[axis] - half))
+        middle.append(rng.uniform(low, high) if sought is None else float(np.clip(sought[axis], low, high)))
+    turn = -1 if rng.random() < settings.mirror else 1
+    height, width = (side / (scale * whole) for side, whole in zip(size, extent, strict=True))
+    return np.array(
+        [[turn * width, 0, 2 * middle[1] / extent[1] - 1], [0, height, 2 * middle[0] / extent[0] - 1]], np.float32
+    )
 
 
-def _pixel_of_a_class(labels: np.ndarray, rng: np.random.Generator) -> tuple[float, float] | None:
-    """Row and column of a random pixel of a random class that occurs; None where none does."""
-    counts = np.bincount(labels.ravel(), minlength=CAMVID_VOID + 1)[: len(CAMVID_CLASSES)]
-    present = np.flatnonzero(counts)
-    if not len(present):
-        return None
-    places = np.flatnonzero(labels == rng.choice(present))
-    row, column = np.unravel_index(rng.choice(places), labels.shape)
-    return float(row) + 0.5, float(column) + 0.5
+LUMA = np.array([0.299, 0.587, 0.114])
+
+
+def _recolour(count: int, rng: np.random.Generator, settings: SceneAugmentation) -> np.ndarray:
+    """(N, 3, 4): brightness, contrast around the middle, each channel's gain and the saturation changed at random."""
+    saturation = 1 + settings.saturation * rng.uniform(-1, 1, (count, 1, 1))
+    contrast, brightness = 1 + settings.light * rng.uniform(-1, 1, (2, count, 1))
+    gains = contrast * brightness * (1 + settings.tint * rng.uniform(-1, 1, (count, 3)))
+    mixed = saturation * np.eye(3) + (1 - saturation) * LUMA
+    shift = (128 * (1 - contrast)).repeat(3, 1)
+    return np.concatenate([gains[:, :, None] * mixed, shift[:, :, None]], 2).astype(np.float32)

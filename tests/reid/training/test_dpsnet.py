@@ -6,15 +6,25 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from models.dpsnet import DPSNet, DPSNetConfig
+from models.efficientnet_lite import EfficientNetLite0
 from reid.datasets import CAMVID_VOID
 from reid.errors import DatasetError
 from reid.images import save_image
-from reid.training.dpsnet import LRASPP, FloatConv2d, PointwiseConv2d, SceneRecipe, parsing_figures
+from reid.training.dpsnet import (
+    LRASPP,
+    FloatConv2d,
+    PointwiseConv2d,
+    SceneBatch,
+    SceneRecipe,
+    SceneTraining,
+    parsing_figures,
+)
 from reid.training.loop import fit
 from reid.training.recipes import RECIPES, Settings, train
-from reid.training.scenes import SceneAugmentation, Scenes
+from reid.training.scenes import Plan, SceneAugmentation, Scenes
 
 TINY = DPSNetConfig(local=16, blocks=1, channels=(8, 12, 16, 24), depths=(1, 1, 1), width=12)
 CALM = SceneAugmentation(scale=(0.8, 1.25))
@@ -55,52 +65,52 @@ def test_training_lowers_the_losses_and_ships_dpsnet(tmp_path):
 
 def test_batches_are_the_same_whenever_an_epoch_is_run():
     first, again = (list(recipe().batches(1)) for _ in range(2))
-    assert all(
-        torch.equal(a[0], b[0]) and torch.equal(a[1], b[1]) and a[2] == b[2] for a, b in zip(first, again, strict=True)
-    )
-    assert not torch.equal(first[0][0], next(recipe().batches(0))[0])
+    for a, b in zip(first, again, strict=True):
+        assert all(torch.equal(x, y) for x, y in zip(a.plan[:-1], b.plan[:-1], strict=True))
+        assert (a.plan.size, a.share) == (b.plan.size, b.share)
+    assert not torch.equal(first[0].plan.to_frame, next(recipe().batches(0)).plan.to_frame)
 
 
 def test_streets_come_first_and_fade():
     run = recipe(streets=coloured_scenes(3, seed=2), epochs=10, extra=4)
-    assert [len(next(run.batches(epoch))[0]) for epoch in range(0, 10, 3)] == [8, 6, 4, 4]
+    frames = [next(run.batches(epoch)).plan.frames for epoch in range(0, 10, 3)]
+    assert [len(chosen) for chosen in frames] == [8, 6, 4, 4]
+    assert (frames[0][:4] < 8).all()
+    assert ((frames[0][4:] >= 8) & (frames[0][4:] < 11)).all(), "streets lie behind the frames"
 
 
 def test_a_growing_run_starts_small():
     run = recipe(epochs=4, grow=0.5)
-    assert [tuple(next(run.batches(epoch))[1].shape[1:]) for epoch in range(4)] == [
-        (32, 48),
-        (32, 48),
-        (48, 64),
-        (48, 64),
-    ]
+    assert [next(run.batches(epoch)).plan.size for epoch in range(4)] == [(32, 48), (32, 48), (48, 64), (48, 64)]
 
 
 def test_the_share_of_active_sites_varies_and_all_means_dense():
     run = recipe()
     model = run.build()
-    pictures, labels, _ = next(run.batches(0))
-    run.losses(model, (pictures, labels, 1.0))
+    batch = next(run.batches(0))
+    run.losses(model, batch._replace(share=1.0))
     assert model.net.dense
-    run.losses(model, (pictures, labels, 0.5))
+    run.losses(model, batch._replace(share=0.5))
     assert not model.net.dense
-    run.losses(model, (pictures, labels, 1.0))
+    run.losses(model, batch._replace(share=1.0))
     run.evaluate(model, 0)
     assert not model.net.dense
-    assert len({share for epoch in range(10) for _, _, share in run.batches(epoch)}) > 2
+    assert len({batch.share for epoch in range(10) for batch in run.batches(epoch)}) > 2
 
 
 def test_a_batch_of_void_leaves_the_losses_finite():
     run = recipe()
-    losses = run.losses(run.build(), (torch.randn(2, 3, 48, 64), torch.full((2, 48, 64), 11), 0.25))
+    losses = run.losses_of(run.build(), torch.randn(2, 3, 48, 64), torch.full((2, 48, 64), 11), 0.25)
     assert sum(losses.values()).item() == 0
 
 
-def test_training_goes_on_from_weights(tmp_path):
-    net = DPSNet(TINY)
-    save_file({k: v.contiguous() for k, v in net.state_dict().items()}, tmp_path / "start.safetensors")
-    built = recipe(start=tmp_path / "start.safetensors").build()
-    assert torch.equal(built.net.coarse.weight, net.coarse.weight)
+@pytest.mark.parametrize("rival", [False, True])
+def test_training_goes_on_from_weights(rival, tmp_path):
+    before = recipe(rival=rival)
+    state = before.shipped(before.build())
+    save_file({k: v.contiguous() for k, v in state.items()}, tmp_path / "start.safetensors")
+    run = recipe(rival=rival, start=tmp_path / "start.safetensors")
+    assert all(torch.equal(value, state[key]) for key, value in run.shipped(run.build()).items())
 
 
 def test_the_rival_takes_the_same_losses():
@@ -111,7 +121,7 @@ def test_the_rival_takes_the_same_losses():
     sum(losses.values()).backward()
     assert all(p.grad is not None for p in model.parameters())
     assert run.name == "lraspp"
-    assert set(run.shipped(model)) == set(LRASPP().state_dict())
+    assert set(run.shipped(model)) == set(LRASPP().net.state_dict())
     out = model.eval()(torch.randn(1, 3, 48, 64))["logits"]
     assert out.shape == (1, 11, 6, 8)
 
@@ -133,7 +143,7 @@ def test_the_command_trains_from_folders(tmp_path):
     )
     assert '"mIoU"' not in lines[0], "what is trained on measures nothing"
     settled = RECIPES["dpsnet"](data, Settings(settle=True, teach=0))
-    pictures, labels, _ = next(settled.batches(0))
+    pictures, labels = settled.crops(next(settled.batches(0)).plan)
     assert pictures.shape[2:] == labels.shape[1:] == (432, 576)  # as the backend parses frames of 360x480
     assert (labels == CAMVID_VOID).float().mean() < 0.2, "crops hardly reach beyond the frame"
     with pytest.raises(DatasetError, match="camvid-val"):
@@ -160,3 +170,29 @@ def test_the_rivals_matrix_products_are_its_pointwise_convolutions():
     changed = [m for m in LRASPP().modules() if type(m) is PointwiseConv2d]
     assert {m.kernel_size for m in changed} == {(1, 1)}
     assert {m.stride for m in changed} == {(1, 1)}
+
+
+@pytest.mark.skipif(torch.version.cuda is None, reason="this PyTorch knows no GPU")
+@pytest.mark.parametrize("rival", [False, True])
+def test_on_a_gpu_nothing_stays_behind(rival, monkeypatch):
+    """Shapes and devices alone are followed, on a GPU that need not be there: a tensor left elsewhere is an error, and
+    so is a question that the GPU would have to answer before the next step is recorded.
+    """
+    monkeypatch.setattr("torch.cuda.amp.common.amp_definitely_not_available", lambda: False)
+    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda *a, **k: True)
+    run = recipe(rival=rival, teach=1.0)
+    run.device = torch.device("cuda")
+    batch = next(run.batches(0))
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        with torch.device("cuda"):
+            run.guide.network = EfficientNetLite0().eval()
+            run.guide.gain = run.guide.shift = torch.rand(1, 3, 1, 1)
+            run.weights = torch.rand(11)
+            model = LRASPP(guided=True) if rival else SceneTraining(DPSNet(TINY), guided=True)
+            for name, value in list(run.crops.named_buffers()):
+                setattr(run.crops, name, torch.empty(value.shape, dtype=value.dtype))
+            plan = Plan(*(torch.empty(x.shape, dtype=x.dtype) for x in batch.plan[:-1]), batch.plan.size)
+        for share in (0.25, 1.0):
+            losses = run.losses(model, SceneBatch(plan, share))
+            assert {loss.device.type for loss in losses.values()} == {"cuda"}
+            assert "guide" in losses

@@ -42,4 +42,4 @@ def test_a_guided_run_follows_and_ships_the_same_network(rival, tmp_path):
     weights = fit(run, tmp_path, ema_decay=0.7, say=lambda line: None)
     log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert log[-1]["guide"] < log[0]["guide"]
-    (LRASPP() if rival else DPSNet(TINY)).load_state_dict(load_file(weights))
+    (LRASPP().net if rival else DPSNet(TINY)).load_state_dict(load_file(weights))

@@ -8,7 +8,8 @@ from safetensors.torch import load_file
 from torch import nn
 
 from reid.errors import WeightsError
-from reid.training.loop import AveragedWeights, fit
+from reid.training.loop import fit
+from reid.training.steps import AveragedWeights
 
 
 class Line:
@@ -91,5 +92,6 @@ def test_averaged_weights_follow_the_model():
     averaged = AveragedWeights(model, 0.5)
     nn.init.ones_(model.weight)
     for _ in range(50):
-        averaged.update(model)
+        averaged.advance()
+        averaged.blend(model)
     assert averaged.state["weight"].item() == pytest.approx(1, abs=1e-4)

@@ -4,23 +4,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from reid.datasets import CAMVID_VOID
 from reid.errors import DatasetError
 from reid.images import save_image
 from reid.training.scenes import (
+    MOST_PLACES,
     THINGS,
     SceneAugmentation,
+    Scenes,
     camvid,
-    crop_scene,
     join,
-    mix_things,
+    plan_crops,
     read_scenes,
-    recolour,
     streets,
 )
-
-STILL = SceneAugmentation(scale=(1, 1), mirror=0, seek=0, light=0, tint=0, saturation=0)
 
 
 def frame(height=24, width=32, seed=0):
@@ -69,83 +68,37 @@ def test_a_map_of_another_size_is_refused(tmp_path):
         read_scenes([(tmp_path / "a.png", tmp_path / "b.png")], (24, 32))
 
 
-def test_a_crop_at_rest_is_the_frame():
-    picture, labels = frame()
-    cropped, truth = crop_scene(picture, labels, (24, 32), np.random.default_rng(0), STILL)
-    assert np.array_equal(cropped, picture)
-    assert np.array_equal(truth, labels)
+def test_places_are_pixels_of_their_class():
+    labels = np.full((2, 96, 128), CAMVID_VOID, np.uint8)
+    labels[0, :, :64], labels[0, 5, 70:73] = 3, 9
+    scenes = Scenes(np.zeros((2, 96, 128, 3), np.uint8), labels)
+    road, walkers = scenes.places(0)
+    assert 0 < len(road) <= MOST_PLACES
+    assert (labels[0][tuple(road.T)] == 3).all()
+    assert walkers.tolist() == [[5, 70], [5, 71], [5, 72]]
+    assert scenes.places(1) == []
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_picture_and_labels_move_together(seed):
-    """Each class has a colour of its own: away from edges, where bilinear mixing is, the crop must keep to it."""
-    picture, labels = frame(96, 128, seed)
-    settings = SceneAugmentation(scale=(0.9, 2), light=0, tint=0, saturation=0)
-    cropped, truth = crop_scene(picture, labels, (64, 80), np.random.default_rng(seed), settings)
-    assert cropped.shape == (64, 80, 3)
-    assert truth.shape == (64, 80)
-    seen = truth != CAMVID_VOID
-    agree = np.abs(cropped[..., 0].astype(int) - truth * 20) <= 2
-    assert agree[seen].mean() > 0.4, "away from edges, where colours mix"
-    assert (cropped[~seen] == (124, 116, 104)).all(1).mean(initial=1.0, where=True) if (~seen).any() else True
+def test_a_plan_is_the_same_for_the_same_draws():
+    picture, labels = frame(48, 64)
+    scenes = Scenes(picture[None], labels[None])
+    first, again, other = (
+        plan_crops(scenes, np.zeros(3, int), (48, 64), np.random.default_rng(seed), SceneAugmentation())
+        for seed in (0, 0, 1)
+    )
+    assert all(torch.equal(a, b) for a, b in zip(first[:-1], again[:-1], strict=True))
+    assert not torch.equal(first.to_frame, other.to_frame)
+    assert first.size == (48, 64)
 
 
-def test_a_frame_smaller_than_its_crop_stays_whole():
-    picture, labels = frame()
-    settings = SceneAugmentation(scale=(0.5, 0.5))
-    _, truth = crop_scene(picture, labels, (24, 32), np.random.default_rng(0), settings)
-    assert (truth != CAMVID_VOID).sum() == 12 * 16
+def test_things_alone_move_from_crop_to_crop():
+    picture, labels = frame(48, 64)
+    scenes = Scenes(picture[None], labels[None])
 
+    def moved(mix):
+        settings = SceneAugmentation(mix=mix)
+        return plan_crops(scenes, np.zeros(40, int), (48, 64), np.random.default_rng(0), settings).moved
 
-def test_mirroring_is_exact():
-    picture, labels = frame()
-    settings = SceneAugmentation(scale=(1, 1), mirror=1, light=0, tint=0, saturation=0)
-    cropped, truth = crop_scene(picture, labels, (24, 32), np.random.default_rng(0), settings)
-    assert np.array_equal(truth, labels[:, ::-1])
-    assert np.array_equal(cropped, picture[:, ::-1])
-
-
-def test_rare_classes_are_sought():
-    labels = np.zeros((96, 128), np.uint8)
-    labels[10:12, 100:102] = 10
-    picture = np.zeros((96, 128, 3), np.uint8)
-    rng = np.random.default_rng(0)
-
-    def share(seek):
-        settings = SceneAugmentation(scale=(4, 4), seek=seek)
-        return np.mean([(crop_scene(picture, labels, (96, 128), rng, settings)[1] == 10).any() for _ in range(60)])
-
-    assert share(1.0) > share(0.0) + 0.2
-
-
-def test_void_alone_gives_a_crop_all_the_same():
-    labels = np.full((24, 32), CAMVID_VOID, np.uint8)
-    settings = SceneAugmentation(seek=1)
-    _, truth = crop_scene(np.zeros((24, 32, 3), np.uint8), labels, (8, 8), np.random.default_rng(0), settings)
-    assert (truth == CAMVID_VOID).all()
-
-
-def test_recolouring_changes_light_and_nothing_at_rest():
-    picture, _ = frame()
-    rng = np.random.default_rng(0)
-    assert np.array_equal(recolour(picture, rng, STILL), picture)
-    assert not np.array_equal(recolour(picture, rng, SceneAugmentation()), picture)
-
-
-def test_things_move_into_another_crop_and_the_street_stays():
-    rng = np.random.default_rng(0)
-    labels = rng.integers(0, 12, (2, 40, 50)).astype(np.uint8)
-    crops = [(np.full((40, 50, 3), 100 * (i + 1), np.uint8), labels[i]) for i in range(2)]
-    seen = set()
-    for seed in range(20):
-        mixed = mix_things(crops, np.random.default_rng(seed), 1.0)
-        for (picture, truth), (own, before), (_, there) in zip(mixed, crops, crops[::-1], strict=True):
-            moved = (picture != own).any(2)
-            assert np.isin(there[moved], THINGS).all()
-            assert np.array_equal(truth[moved], there[moved])
-            assert np.array_equal(truth[~moved], before[~moved])
-            for label in np.unique(there[moved]):  # a class comes whole or not at all
-                assert moved[there == label].all()
-                seen.add(label)
-    assert seen == set(THINGS)
-    assert all(np.array_equal(a[1], b[1]) for a, b in zip(mix_things(crops, rng, 0.0), crops, strict=True))
+    assert not moved(0).any()
+    assert set(moved(1).any(0).nonzero().flatten().tolist()) == set(THINGS)
+    assert moved(1)[:, list(THINGS)].float().mean() == pytest.approx(0.5, abs=0.1)
