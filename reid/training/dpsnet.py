@@ -25,7 +25,7 @@ from reid.metrics import confusion_matrix, mean_iou
 from reid.training.guide import Followers, Guide
 from reid.training.lovasz import lovasz_softmax
 from reid.training.scene_crops import SceneCrops
-from reid.training.scene_losses import at_size, class_weights, parsing_loss
+from reid.training.scene_losses import at_size, class_weights, one_of_four, parsing_loss
 from reid.training.scenes import Plan, SceneAugmentation, Scenes, join, plan_crops
 from reid.training.schedule import adamw, warm_cosine
 
@@ -34,8 +34,6 @@ SETTLED_SIZE = (432, 576)
 """CamVid's frames as the backend parses them."""
 SHARES = (0.25, 0.25, 0.25, 0.125, 0.5, 1.0)
 """Shares of active sites that steps draw from: one set of weights learns to serve them all."""
-SPARED = 2
-"""Losses look at one pixel in so many along each side; the one that sorts, at as few of these."""
 STREETS_UNTIL = 0.6
 """Rendered streets get fewer, step by step, and none are left after this share of a run."""
 
@@ -180,10 +178,15 @@ class SceneRecipe:
 
     def losses(self, model: Any, batch: SceneBatch) -> dict[str, Tensor]:
         pictures, labels = self.crops(batch.plan)
-        return self.losses_of(model, pictures, labels, batch.share)
+        return self.losses_of(model, pictures, labels, batch.plan.looked_at, batch.share)
 
-    def losses_of(self, model: Any, pictures: Tensor, labels: Tensor, share: float) -> dict[str, Tensor]:
-        """Losses on normalised pictures (N, 3, H, W) with labels (N, H, W) at a share of active sites."""
+    def losses_of(
+        self, model: Any, pictures: Tensor, labels: Tensor, looked_at: Tensor, share: float
+    ) -> dict[str, Tensor]:
+        """Losses on normalised pictures (N, 3, H, W) with labels (N, H, W) at a share of active sites.
+
+        Of each two by two pixels losses look at one, which is another one in every picture (`looked_at`, 0 to 3, (N,)).
+        """
         with autocast(self.device.type):
             if self.rival:
                 out, heads = model(pictures), {}
@@ -193,12 +196,12 @@ class SceneRecipe:
                 heads = model.heads(out) | {"coarse": out["coarse"]}
             told = None if self.guide is None else model.followers.loss(out["wide"], self.guide(pictures))
         logits = out["logits"].float()
-        # Crops lie anywhere, so that always the same of their pixels are all of them in time.
-        sampled = labels[:, ::SPARED, ::SPARED]
+        sampled = one_of_four(labels, looked_at)
         fine = F.interpolate(logits, size=sampled.shape[1:], mode="bilinear", align_corners=False)
         losses = {
             "parse": parsing_loss(fine, sampled, self.weights),
-            "iou": 0.5 * lovasz_softmax(fine[..., ::SPARED, ::SPARED], sampled[:, ::SPARED, ::SPARED], CAMVID_VOID),
+            # The one that sorts looks at as few of these.
+            "iou": 0.5 * lovasz_softmax(fine[..., ::2, ::2], sampled[:, ::2, ::2], CAMVID_VOID),
         }
         for name, weight in (("coarse", 0.4), ("middle", 0.2), ("wide", 0.2)):
             if name in heads:

@@ -29,6 +29,16 @@ def at_size(labels: Tensor, size: torch.Size | tuple[int, int]) -> Tensor:
     return F.interpolate(labels[:, None].float(), size=tuple(size), mode="nearest-exact")[:, 0].long()
 
 
+def one_of_four(labels: Tensor, which: Tensor) -> Tensor:
+    """Label maps (N, H, W), sides even, at half the size: in each map always the same one, `which` (N,), 0 to 3, of two
+    by two. Drawn anew for each map it lies at their middle on average, where logits of half the size lie; the same for
+    all would teach them to lie half a pixel off.
+    """
+    n, height, width = labels.shape
+    fours = labels.view(n, height // 2, 2, width // 2, 2).transpose(2, 3).reshape(n, height // 2, width // 2, 4)
+    return fours.gather(3, which.view(n, 1, 1, 1).expand(n, height // 2, width // 2, 1)).squeeze(3)
+
+
 def parsing_loss(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
     """Weighted cross-entropy of (N, C, h, w) logits at their own size; labels (N, H, W), void left out.
 

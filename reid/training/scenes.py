@@ -140,6 +140,7 @@ class Plan(NamedTuple):
         colours: (N, 3, 4), from a pixel's red, green, blue and 1 (0..255) to its new colour.
         others: (N,) int64, the crop of this batch that things are taken from.
         moved: (N, classes + 1) bool, classes that come along.
+        looked_at: (N,) int64, which pixel of each two by two losses look at.
         size: height and width of the crops.
     """
 
@@ -148,6 +149,7 @@ class Plan(NamedTuple):
     colours: Tensor
     others: Tensor
     moved: Tensor
+    looked_at: Tensor
     size: tuple[int, int]
 
 
@@ -176,6 +178,7 @@ def plan_crops(
         torch.from_numpy(_recolour(count, rng, settings)),
         torch.from_numpy(rng.integers(count, size=count)),
         torch.from_numpy(moved),
+        torch.from_numpy(rng.integers(4, size=count)),
         size,
     )
 

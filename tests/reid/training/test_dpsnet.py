@@ -100,7 +100,9 @@ def test_the_share_of_active_sites_varies_and_all_means_dense():
 
 def test_a_batch_of_void_leaves_the_losses_finite():
     run = recipe()
-    losses = run.losses_of(run.build(), torch.randn(2, 3, 48, 64), torch.full((2, 48, 64), 11), 0.25)
+    losses = run.losses_of(
+        run.build(), torch.randn(2, 3, 48, 64), torch.full((2, 48, 64), 11), torch.zeros(2, dtype=torch.int64), 0.25
+    )
     assert sum(losses.values()).item() == 0
 
 

@@ -6,7 +6,7 @@ import torch
 
 from reid.datasets import CAMVID_VOID
 from reid.training.lovasz import lovasz_softmax
-from reid.training.scene_losses import at_size, class_weights, parsing_loss
+from reid.training.scene_losses import at_size, class_weights, one_of_four, parsing_loss
 
 
 def test_rare_classes_weigh_more_and_the_mean_is_one():
@@ -20,6 +20,13 @@ def test_labels_at_another_size_keep_to_the_middle():
     labels = torch.arange(64).view(1, 8, 8)
     assert at_size(labels, (2, 2)).tolist() == [[[18, 22], [50, 54]]]
     assert at_size(labels, (8, 8)) is labels
+
+
+def test_one_of_four_is_the_one_asked_for():
+    labels = torch.arange(24).view(1, 4, 6).expand(4, 4, 6)
+    found = one_of_four(labels, torch.arange(4))
+    for which in range(4):
+        assert torch.equal(found[which], labels[0, which // 2 :: 2, which % 2 :: 2])
 
 
 def test_the_parsing_loss_is_the_weighted_mean():
