@@ -171,7 +171,8 @@ class DPSNet(nn.Module):
         detail = self.fusion(local, context, grid).reshape(-1, self.config.classes)
         logits = F.interpolate(coarse, scale_factor=2.0, mode="bilinear", align_corners=False)
         n, classes, height, width = logits.shape
-        table = logits.permute(0, 2, 3, 1).reshape(-1, classes).index_add(0, grid.sites.index, detail.to(logits.dtype))
+        detail = detail.to(logits.dtype)  # under autocast a GPU interpolates in single precision
+        table = logits.permute(0, 2, 3, 1).reshape(-1, classes).index_add(0, grid.sites.index, detail)
         out = {"logits": table.view(n, height, width, classes).permute(0, 3, 1, 2), "context": context}
         if self.training:
             out |= {"coarse": coarse, "middle": middle, "wide": wide, "local": local.reshape(-1, local.shape[-1])}

@@ -7,6 +7,8 @@ direction alone, as its scale means nothing here), stand in for pretraining.
 
 from __future__ import annotations
 
+import copy
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -30,7 +32,7 @@ class Guide(nn.Module):
         super().__init__()
         backend = get("lite0")
         assert isinstance(backend, lite0.Lite0)
-        self.network = backend.network
+        self.network = copy.deepcopy(backend.network)  # the backend's own stays where it is
         own, theirs = (torch.tensor(values).view(2, 1, 3, 1, 1) for values in ((MEAN, STD), (lite0.MEAN, lite0.STD)))
         self.register_buffer("gain", own[1] / theirs[1])
         self.register_buffer("shift", (own[0] - theirs[0]) / theirs[1])

@@ -140,7 +140,7 @@ def _fit(
         first_epoch = saved["epoch"] + 1
         for group, rate in zip(optimiser.param_groups, rates, strict=True):
             group["lr"] = rate
-    step = Stepper(recipe, model, optimiser, averaged, clip_norm)
+    step = Stepper(recipe.losses, model, optimiser, averaged, clip_norm)
     started = time.monotonic()
     for epoch in range(first_epoch, recipe.epochs):
         seed_everything(seed + 1000 * (epoch + 1))

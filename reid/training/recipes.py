@@ -110,8 +110,6 @@ def train(
     for setting, takers in TAKERS.items():
         if name not in takers and getattr(settings, setting) != getattr(Settings, setting):
             raise PartwiseError(f"The recipe {name} does not heed --{setting}; leave it out. {', '.join(takers)} do.")
-    if settings.device not in ("cpu", "cuda"):
-        raise PartwiseError(f"--device is cpu or cuda, not {settings.device!r}.")
     if settings.device == "cuda" and not torch.cuda.is_available():
         raise PartwiseError("PyTorch finds no GPU that it can use here; leave --device out to train on the processor.")
     recipe = RECIPES[name](data, settings)

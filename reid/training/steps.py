@@ -6,21 +6,14 @@ batch has the same shape, so they are recorded as a graph (CUDA graphs) and give
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from typing import Any, Protocol
+from collections.abc import Callable, Hashable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 EAGER = 3
 """So many batches of a kind are done order by order before they are recorded: libraries set themselves up meanwhile."""
-
-
-class Losses(Protocol):
-    """The part of a recipe that a step needs."""
-
-    def losses(self, model: Any, batch: Any) -> dict[str, Tensor]:
-        """Named losses already weighted: their sum is minimised."""
 
 
 class AveragedWeights:
@@ -40,38 +33,42 @@ class AveragedWeights:
     @torch.no_grad()
     def blend(self, model: nn.Module) -> None:
         """Move the average towards the model, as far as `advance` said."""
-        now = model.state_dict()
-        smooth = [k for k, v in now.items() if v.dtype.is_floating_point]
-        own = [self.state[k] for k in smooth]
-        way = torch._foreach_sub([now[k] for k in smooth], own)
-        torch._foreach_mul_(way, self.pace)
-        torch._foreach_add_(own, way)
-        for key in now.keys() - set(smooth):
-            self.state[key].copy_(now[key])
+        for key, value in model.state_dict().items():
+            if value.dtype.is_floating_point:
+                self.state[key].lerp_(value, self.pace)
+            else:
+                self.state[key].copy_(value)
 
 
 class Stepper:
-    """Does a recipe's steps, one batch at a time, and sums its losses up."""
+    """Does a training's steps, one batch at a time, and sums its losses up.
+
+    Args:
+        losses: of a model and a batch: named, already weighted; their sum is minimised. On a GPU it may ask it nothing.
+        clip_norm: largest gradient norm.
+    """
 
     def __init__(
         self,
-        recipe: Losses,
+        losses: Callable[[Any, Any], dict[str, Tensor]],
         model: nn.Module,
         optimiser: torch.optim.Optimizer,
         averaged: AveragedWeights,
         clip_norm: float,
     ) -> None:
-        self.recipe, self.model, self.optimiser, self.averaged = recipe, model, optimiser, averaged
+        self.losses, self.model, self.optimiser, self.averaged = losses, model, optimiser, averaged
         self.clip_norm = clip_norm
         self.device = next(model.parameters()).device
         self.rates = [float(group["lr"]) for group in optimiser.param_groups]
         self._sums: dict[str, Tensor] = {}
         self._seen: dict[Hashable, int] = {}
         self._recorded: dict[Hashable, tuple[torch.cuda.CUDAGraph, Any]] = {}
+        for group in optimiser.param_groups:  # which may come from a run on another device
+            group["capturable"] = self.device.type == "cuda"
         if self.device.type == "cuda":
             self._stream, self._pool = torch.cuda.Stream(), torch.cuda.graph_pool_handle()
-            for group in optimiser.param_groups:  # numbers would be recorded as they are now
-                group["lr"], group["capturable"] = torch.tensor(float(group["lr"]), device=self.device), True
+            for group in optimiser.param_groups:  # a number would be recorded as it is now
+                group["lr"] = torch.tensor(float(group["lr"]), device=self.device)
 
     def take_sums(self) -> dict[str, float]:
         """The losses of all steps since this was asked last, by name."""
@@ -98,7 +95,7 @@ class Stepper:
         self._run(batch)
 
     def _run(self, batch: Any) -> None:
-        losses = self.recipe.losses(self.model, batch)
+        losses = self.losses(self.model, batch)
         total = torch.stack(list(losses.values())).sum()
         if self.device.type == "cpu" and not torch.isfinite(total):
             raise FloatingPointError(f"loss became {total.item()}: {losses}")

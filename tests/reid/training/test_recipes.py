@@ -126,3 +126,9 @@ class TestRetrieval:
             train("retrieval", {}, tmp_path, Settings(arch="lenet"))
         with pytest.raises(DatasetError, match="--data"):
             train("retrieval", {}, tmp_path, Settings(arch="vggnet"))
+
+
+def test_a_gpu_that_is_not_there_is_said(monkeypatch, tmp_path):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(PartwiseError, match="no GPU"):
+        train("dpsnet", {"camvid": tmp_path}, tmp_path / "run", Settings(device="cuda"))

@@ -15,9 +15,8 @@ class Batch(NamedTuple):
     weight: float
 
 
-class Squares:
-    def losses(self, model, batch):
-        return {"square": batch.weight * (model(batch.x) - batch.y).square().mean()}
+def squares(model, batch):
+    return {"square": batch.weight * (model(batch.x) - batch.y).square().mean()}
 
 
 def stepper(device="cpu", rate=0.1):
@@ -25,7 +24,7 @@ def stepper(device="cpu", rate=0.1):
     model = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, 1)).to(device)
     optimiser = torch.optim.AdamW(model.parameters(), lr=rate, fused=True)
     averaged = AveragedWeights(model, 0.9)
-    return Stepper(Squares(), model, optimiser, averaged, 5.0), model, averaged
+    return Stepper(squares, model, optimiser, averaged, 5.0), model, averaged
 
 
 def batches(n=12):
@@ -47,7 +46,7 @@ def test_a_batch_moves_whole_and_is_counted():
 def test_sums_are_taken_once():
     step, model, _ = stepper(rate=0.0)
     given = list(batches(3))
-    expected = sum(Squares().losses(model, batch)["square"].item() for batch in given)
+    expected = sum(squares(model, batch)["square"].item() for batch in given)
     for batch in given:
         step(batch, 1.0)
     assert step.take_sums()["square"] == pytest.approx(expected, rel=1e-5)
@@ -67,6 +66,16 @@ def test_a_loss_that_is_no_number_stops_at_once():
     step, _, _ = stepper()
     with pytest.raises(FloatingPointError, match="nan"):
         step(next(batches())._replace(weight=float("nan")), 1.0)
+
+
+def test_a_run_goes_on_where_its_optimiser_was_not():
+    _, model, averaged = stepper()
+    optimiser = torch.optim.AdamW(model.parameters(), lr=0.1, fused=True)
+    optimiser.param_groups[0]["capturable"] = True  # as a GPU's checkpoint has it
+    before = model[0].weight.clone()
+    Stepper(squares, model, optimiser, averaged, 5.0)(next(batches()), 1.0)
+    assert optimiser.param_groups[0]["capturable"] is False
+    assert not torch.equal(model[0].weight, before)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
